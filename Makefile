@@ -1,0 +1,60 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+PY := $(BIN)/python
+
+.PHONY: setup lab-setup demo test test-fast test-lab test-e2e test-wheel test-cu126 lint bench lab lab-down locks clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/ready ## a virtual environment with kit and its tools
+
+.venv/ready: tests/requirements.lock pyproject.toml
+	@tests/setup/python_environment.sh "$(PYTHON)"
+	@touch $@
+
+lab-setup: ## packages that the lab needs (apt, root or sudo)
+	@$(PYTHON) -m tests.lab setup
+
+demo: setup lab-setup ## lock, bundle, ship, train on two hosts, merge, serve, ask: the whole path, for real
+	@$(PY) -m tests.e2e.demo
+
+test: test-fast test-lab test-e2e ## everything that CI runs
+
+test-fast: setup lint ## the part without engines, under 2 minutes
+	@$(PY) -m pytest -q -m "not lab and not e2e and not cu126" tests
+	@tests/setup/test_wheel.sh
+
+test-lab: setup lab-setup ## real engines and sshd, small images
+	@$(PY) -m pytest -v -m lab tests
+
+test-e2e: setup lab-setup ## the demo's path with the real train and serve images, air gap watched
+	@$(PY) -m pytest -v -m e2e tests
+
+test-cu126: setup lab-setup ## builds every cu126 image over a stand-in; tens of GB, not in CI
+	@$(PY) -m pytest -v -s -m cu126 tests/cu126
+
+lint: setup ## ruff and mypy strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/mypy
+
+bench: setup lab-setup ## measured ratios against what one would type instead
+	@$(PY) -m tests.bench
+
+lab: lab-setup ## the intranet alone: HOSTS="gpu1:20.10 gpu2:26.1" chooses
+	@$(PYTHON) -m tests.lab up $(foreach host,$(HOSTS),--host $(host))
+	@$(PYTHON) -m tests.lab status
+
+lab-down: ## stop the intranet
+	@$(PYTHON) -m tests.lab down
+
+locks: setup ## resolve the locks of kit's own tools again
+	@$(PY) -m uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate --no-header \
+	  pyproject.toml --group dev -o tests/requirements.lock
+
+clean: lab-down ## remove what was built here
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis bundles/*/bundle bundles/*/.kit

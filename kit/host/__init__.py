@@ -1,0 +1,1 @@
+"""One machine, over SSH or local: run, copy, facts, checks."""

@@ -1,0 +1,57 @@
+"""What is true of a host: one POSIX shell script, one round trip, parsed into values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One NVIDIA GPU."""
+
+    index: int
+    uuid: str
+    name: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What was found on a host."""
+
+    host: str
+    hostname: str
+    uid: int
+    gid: int
+    docker_gid: int | None
+    """Group of the engine's socket; None when there is no socket."""
+    cores: int
+    memory_bytes: int
+    root: str
+    root_writable: bool
+    free_bytes: int
+    """Free on the file system of `root`."""
+    engine_version: str | None
+    """None when no engine answers."""
+    engine_error: str
+    """Why it does not answer; empty when it does."""
+    engine_free_bytes: int | None
+    """Free on the file system of the engine's data folder, when it can be seen."""
+    containerd_store: bool
+    compose: tuple[str, ...]
+    """The compose command found: `("docker", "compose")`, `("docker-compose",)` or `()`."""
+    compose_version: str | None
+    nvidia_runtime: bool
+    driver_version: str | None
+    gpus: tuple[Gpu, ...]
+    clock: float
+    """Seconds since the epoch on the host, when the script ran."""
+    clock_offset: float
+    """Seconds that the host's clock is ahead of this machine's, give or take the round trip."""
+    resolves_to_loopback: bool
+    """The host's own name resolves to 127.0.0.0/8."""
+    interfaces: tuple[tuple[str, str], ...]
+    """(interface, IPv4 address) pairs, loopback left out."""
+    listening: tuple[int, ...]
+    """TCP ports that something listens on."""
+    shm_bytes: int

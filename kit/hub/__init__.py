@@ -1,0 +1,1 @@
+"""Where models and datasets come from: ModelScope, Hugging Face, a folder."""

@@ -1,0 +1,1 @@
+"""Pins and builds of container images."""

@@ -1,0 +1,60 @@
+"""A launch: everything that must stand on the hosts for a job to run. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchFile:
+    """A file that kit writes into the run's folder on a host."""
+
+    path: str
+    """Relative to the run's folder."""
+    content: str
+    mode: int = 0o640
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model's place on a host: shipped, or made by an earlier job."""
+
+    name: str
+    path: str
+    """Absolute folder on the host."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostLaunch:
+    """One host's share of a launch."""
+
+    host: str
+    run_folder: str
+    """Absolute, e.g. `/aisys/kit/runs/train/20260101-120000-ab12`."""
+    compose_project: str
+    """e.g. `kit-train-gpu1`."""
+    service: str
+    """The compose service whose container is watched."""
+    image_tag: str
+    """Identity tag; the image must be on the host."""
+    folders: tuple[str, ...]
+    """Folders to make inside run_folder before the start (`out`, `logs` …)."""
+    files: tuple[LaunchFile, ...]
+    """`compose.yaml` is always among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A job, ready to start."""
+
+    job: str
+    kind: str
+    run_id: str
+    hosts: tuple[HostLaunch, ...]
+    rank_zero: str
+    """The host whose run folder holds what the job makes."""
+    endpoint_port: int | None = None
+    """Port on the host's loopback (or `bind`) that answers when the job serves; None otherwise."""
+    endpoint_bind: str = "127.0.0.1"
+    served_name: str = ""
+    """Model name to use in requests to the endpoint."""

@@ -1,0 +1,37 @@
+"""What long work tells about itself. The command line shows it; tests and agents ignore it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Hears about tasks, from any thread. A task is named by the text shown for it."""
+
+    def start(self, task: str, total: int | None = None) -> None:
+        """Begin a task of `total` bytes (None: unknown)."""
+
+    def advance(self, task: str, amount: int) -> None:
+        """Report `amount` more bytes done."""
+
+    def finish(self, task: str) -> None:
+        """End a task."""
+
+    def note(self, text: str) -> None:
+        """Say one line."""
+
+
+class NoProgress:
+    """Tells nobody."""
+
+    def start(self, task: str, total: int | None = None) -> None:
+        """Ignore."""
+
+    def advance(self, task: str, amount: int) -> None:
+        """Ignore."""
+
+    def finish(self, task: str) -> None:
+        """Ignore."""
+
+    def note(self, text: str) -> None:
+        """Ignore."""

@@ -1,0 +1,182 @@
+"""The types of kit.yaml. Unknown keys are refused; everything is frozen.
+
+`kit.project.load` reads the file and turns a violation into a ConfigError that names the key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+NAME = re.compile(r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$")
+
+
+def _check_name(value: str) -> str:
+    if not NAME.match(value):
+        raise ValueError("a name is made of lower-case letters, digits, '.', '_' and '-' (at most 63)")
+    return value
+
+
+def _check_absolute(value: str) -> str:
+    if not value.startswith("/") or ".." in value.split("/") or re.search(r"[\s:]", value):
+        raise ValueError("an absolute path without '..', spaces or ':' is needed")
+    return value.rstrip("/") or "/"
+
+
+def _check_gpus(value: int | str) -> int | str:
+    if isinstance(value, int):
+        if value < 0:
+            raise ValueError("a count of GPUs cannot be negative")
+        return value
+    ids = value.split(",")
+    if not all(re.fullmatch(r"\d+|GPU-[0-9a-fA-F-]+", gpu) for gpu in ids) or len(set(ids)) != len(ids):
+        raise ValueError('give a count (4) or distinct ids ("0,1,4,5")')
+    return value
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+AbsolutePath = Annotated[str, AfterValidator(_check_absolute)]
+Gpus = Annotated[int | str, AfterValidator(_check_gpus)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Section(BaseModel):
+    """A part of kit.yaml: immutable, and without keys that kit does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Mirrors(Section):
+    """Where to fetch from instead of the public defaults. Used online only."""
+
+    pip: str | None = None
+    apt: str | None = None
+    registry: str | None = None
+    hub: str | None = None
+
+
+class ModelSpec(Section):
+    """A model: a repository on a hub, pinned by revision, or a folder beside kit.yaml."""
+
+    source: Literal["modelscope", "huggingface", "folder"]
+    repo: str | None = None
+    revision: str | None = None
+    path: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> ModelSpec:
+        if self.source == "folder" and not self.path:
+            raise ValueError("a folder needs path")
+        if self.source != "folder" and not (self.repo and self.revision):
+            raise ValueError(f"{self.source} needs repo and revision")
+        return self
+
+
+class DatasetSpec(Section):
+    """A dataset file beside kit.yaml, in a form that LLaMA-Factory reads."""
+
+    path: str
+    format: Literal["alpaca", "sharegpt"] = "alpaca"
+    columns: Mapping[str, str] = {}
+    """LLaMA-Factory's column names; when given, they replace all of its defaults."""
+
+
+class HostSpec(Section):
+    """A machine of the intranet, or this one (`address: local`)."""
+
+    address: str
+    user: str | None = None
+    port: Port = 22
+    root: AbsolutePath = "/aisys/kit"
+    """Folder on the host that holds everything kit puts there."""
+    gpus: Gpus = 0
+    p2p: bool = True
+    """False for PCIe-only cards that cannot reach each other's memory (ACS or IOMMU on)."""
+    nic: str | None = None
+    """Network interface for training traffic; found by the route to the master when left out."""
+    identity: str | None = None
+    """Private key file for SSH, relative to kit.yaml."""
+    host_key: str | None = None
+    """Full host key line, e.g. `ssh-ed25519 AAAA…`; otherwise known_hosts decides."""
+
+
+class JobBase(Section):
+    """What every job has: where it runs, and its image when it is not the usual one."""
+
+    hosts: tuple[str, ...] = ()
+    env: Mapping[str, str] = {}
+
+
+class TrainJob(JobBase):
+    """LLaMA-Factory with DeepSpeed, one process per GPU (or per host on a CPU)."""
+
+    kind: Literal["train"]
+    model: str
+    datasets: tuple[str, ...] = Field(min_length=1)
+    hosts: tuple[str, ...] = Field(min_length=1)
+    template: str = "qwen3"
+    zero: Literal[0, 1, 2, 3] | None = 2
+    """DeepSpeed's ZeRO stage; null trains without DeepSpeed."""
+    offload: Literal["none", "optimizer", "all"] = "none"
+    args: Mapping[str, Any] = {}
+    """LLaMA-Factory's own arguments, as they stand in its YAML."""
+    port: Port = 29500
+
+
+class ExportJob(JobBase):
+    """Merges the adapter that a train job made into its base model."""
+
+    kind: Literal["export"]
+    from_: str = Field(alias="from")
+    args: Mapping[str, Any] = {}
+
+
+class ServeJob(JobBase):
+    """An OpenAI-compatible endpoint for a model, or for what an export job made."""
+
+    kind: Literal["serve"]
+    engine: Literal["vllm", "sglang"] = "vllm"
+    model: str
+    hosts: tuple[str, ...] = Field(min_length=1, max_length=1)
+    tensor_parallel: int = Field(default=1, ge=1)
+    max_model_len: int | None = Field(default=None, ge=1)
+    gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
+    dtype: Literal["auto", "half", "float16", "bfloat16", "float", "float32"] | None = None
+    reasoning: str | None = None
+    served_name: str | None = None
+    bind: str = "127.0.0.1"
+    port: Port = 8000
+    args: Mapping[str, Any] = {}
+    """The engine's own flags, without the leading dashes."""
+
+
+class DataJob(JobBase):
+    """easy-dataset, a web tool that turns documents into training data."""
+
+    kind: Literal["data"]
+    hosts: tuple[str, ...] = Field(min_length=1, max_length=1)
+    bind: str = "127.0.0.1"
+    port: Port = 1717
+
+
+Job = Annotated[TrainJob | ExportJob | ServeJob | DataJob, Field(discriminator="kind")]
+
+
+class Project(Section):
+    """kit.yaml as a whole."""
+
+    version: Literal[1]
+    name: Name | None = None
+    """The bundle's name; the folder's name when left out."""
+    stack: Literal["cpu", "cu126"]
+    mirrors: Mirrors = Mirrors()
+    images: tuple[Literal["train", "serve", "serve-sglang", "data"], ...] = ()
+    models: Mapping[Name, ModelSpec] = {}
+    datasets: Mapping[Name, DatasetSpec] = {}
+    hosts: Mapping[Name, HostSpec] = {}
+    jobs: Mapping[Name, Job] = {}

@@ -1,0 +1,60 @@
+"""Does every name in kit.yaml stand for something? Pure; returns complaints, raises nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from kit.project.model import DataJob, ExportJob, Project, ServeJob, TrainJob
+
+
+def nearest(name: str, known: tuple[str, ...]) -> str:
+    """Return a hint that lists what is known, or the nearest of it."""
+    close = get_close_matches(name, known, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(sorted(known))}" if known else "none is defined"
+
+
+def _unknown(key: str, what: str, name: str, known: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if name not in known:
+        yield key, f"no {what} named {name!r}; {nearest(name, known)}"
+
+
+def _image_of(job: TrainJob | ExportJob | ServeJob | DataJob) -> str:
+    if isinstance(job, ServeJob):
+        return "serve" if job.engine == "vllm" else "serve-sglang"
+    return "data" if isinstance(job, DataJob) else "train"
+
+
+def image_of(project: Project, job_name: str) -> str:
+    """Return the name of the image that the job runs in."""
+    return _image_of(project.jobs[job_name])
+
+
+def hosts_of(project: Project, job_name: str) -> tuple[str, ...]:
+    """Return the hosts of a job; an export without hosts runs where its adapter was written."""
+    job = project.jobs[job_name]
+    if job.hosts:
+        return job.hosts
+    return project.jobs[job.from_].hosts[:1] if isinstance(job, ExportJob) else ()
+
+
+def complaints(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield (key, message) for every name that leads nowhere."""
+    exports = tuple(name for name, job in project.jobs.items() if isinstance(job, ExportJob))
+    trains = tuple(name for name, job in project.jobs.items() if isinstance(job, TrainJob))
+    for name, job in project.jobs.items():
+        key = f"jobs.{name}"
+        for index, host in enumerate(job.hosts):
+            yield from _unknown(f"{key}.hosts[{index}]", "host", host, tuple(project.hosts))
+        if isinstance(job, TrainJob):
+            yield from _unknown(f"{key}.model", "model", job.model, tuple(project.models))
+            for index, dataset in enumerate(job.datasets):
+                yield from _unknown(f"{key}.datasets[{index}]", "dataset", dataset, tuple(project.datasets))
+        elif isinstance(job, ExportJob):
+            yield from _unknown(f"{key}.from", "train job", job.from_, trains)
+        elif isinstance(job, ServeJob):
+            yield from _unknown(f"{key}.model", "model or export job", job.model, (*project.models, *exports))
+        if _image_of(job) not in project.images:
+            yield "images", f"job {name!r} needs the image {_image_of(job)!r}; add it to images"

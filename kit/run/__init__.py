@@ -1,0 +1,1 @@
+"""Launching jobs on hosts, watching them, bringing home what they made."""

@@ -1,0 +1,1 @@
+"""Taking to the intranet hosts what they lack, verified and resumable."""

@@ -1,0 +1,1 @@
+"""Use cases that join several stages of the journey: lock a project, make its bundle."""

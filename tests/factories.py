@@ -1,0 +1,27 @@
+"""Values with good defaults for tests; override by keyword."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def project_document(**overrides: Any) -> dict[str, Any]:
+    """A small but complete kit.yaml, as parsed YAML."""
+    document: dict[str, Any] = {
+        "version": 1,
+        "name": "demo",
+        "stack": "cpu",
+        "images": ["train", "serve"],
+        "models": {"tiny": {"source": "folder", "path": "model"}},
+        "datasets": {"questions": {"path": "data/questions.json", "format": "alpaca"}},
+        "hosts": {
+            "gpu1": {"address": "10.0.0.11", "user": "ops"},
+            "gpu2": {"address": "10.0.0.12", "user": "ops"},
+        },
+        "jobs": {
+            "train": {"kind": "train", "model": "tiny", "datasets": ["questions"], "hosts": ["gpu1", "gpu2"]},
+            "merge": {"kind": "export", "from": "train"},
+            "serve": {"kind": "serve", "model": "merge", "hosts": ["gpu1"]},
+        },
+    }
+    return document | overrides
