@@ -14,6 +14,9 @@ class Progress(Protocol):
     def advance(self, task: str, amount: int) -> None:
         """Report `amount` more bytes done."""
 
+    def report(self, task: str, text: str, fraction: float | None = None) -> None:
+        """Say how a task that is not counted in bytes stands; `fraction` of it (0 to 1) is done."""
+
     def finish(self, task: str) -> None:
         """End a task."""
 
@@ -28,6 +31,9 @@ class NoProgress:
         """Ignore."""
 
     def advance(self, task: str, amount: int) -> None:
+        """Ignore."""
+
+    def report(self, task: str, text: str, fraction: float | None = None) -> None:
         """Ignore."""
 
     def finish(self, task: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from kit.errors import VerificationError
 
 FORMAT = 1
-DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
+DIGEST = re.compile(r"^sha256:[0-9a-f]{64}\Z")
 IDENTITY_REGISTRY = "kit.invalid"
 """Host part of identity tags. The top-level domain `invalid` never resolves (RFC 2606)."""
 
@@ -142,6 +142,9 @@ def dump_manifest(manifest: Manifest) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
+_MOST_BYTES = 2**63 - 1
+
+
 def _fail(key: str, message: str) -> VerificationError:
     return VerificationError(f"{message} in {key!r}", where="kit.json", fix="make or fetch the bundle again")
 
@@ -162,12 +165,16 @@ class _Reader:
         return value
 
     def text(self, name: str) -> str:
-        return str(self._get(name, str))
+        value = str(self._get(name, str))
+        # Control characters could rewrite a terminal; half a surrogate pair is no UTF-8.
+        if any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in value):  # noqa: PLR2004
+            raise _fail(f"{self.key}.{name}", "a character that cannot be shown")
+        return value
 
     def count(self, name: str) -> int:
         value: int = self._get(name, int)
-        if value < 0:
-            raise _fail(f"{self.key}.{name}", "a negative number")
+        if not 0 <= value <= _MOST_BYTES:
+            raise _fail(f"{self.key}.{name}", "not a count of bytes")
         return value
 
     def digest(self, name: str) -> str:
@@ -190,7 +197,7 @@ class _Reader:
             raise _fail(f"{self.key}.{min(unknown)}", "unknown key")
 
 
-_NAME = re.compile(r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$")
+_NAME = re.compile(r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?\Z")
 
 
 def _name(reader: _Reader) -> str:
@@ -203,7 +210,7 @@ def _name(reader: _Reader) -> str:
 def _relative_path(reader: _Reader) -> str:
     path = reader.text("path")
     parts = path.split("/")
-    if not path or "\0" in path or "\\" in path or any(part in ("", ".", "..") for part in parts):
+    if "\\" in path or any(part in ("", ".", "..") for part in parts):
         raise _fail(f"{reader.key}.path", "not a plain relative path")
     return path
 
@@ -226,14 +233,21 @@ def _file(reader: _Reader) -> File:
     return File(_relative_path(reader), reader.digest("digest"), reader.count("size"))
 
 
+def _check_paths(paths: tuple[str, ...], key: str) -> None:
+    if len(set(paths)) != len(paths):
+        raise _fail(key, "the same path twice")
+    folders = {path[:place] for path in paths for place, c in enumerate(path) if c == "/"}
+    if folders.intersection(paths):
+        raise _fail(key, "a path that is both a file and a folder")
+
+
 def _tree(reader: _Reader) -> FileTree:
     reader.only("name", "kind", "source", "config", "manifest", "files")
     kind = reader.text("kind")
     if kind not in ("model", "dataset"):
         raise _fail(f"{reader.key}.kind", "neither model nor dataset")
     files = tuple(_file(item) for item in reader.items("files"))
-    if len({file.path for file in files}) != len(files):
-        raise _fail(f"{reader.key}.files", "the same path twice")
+    _check_paths(tuple(file.path for file in files), f"{reader.key}.files")
     return FileTree(
         _name(reader), kind, reader.text("source"), reader.blob("config"), reader.blob("manifest"), files
     )

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kit.host.facts import HostFacts
+    from kit.jobs.network import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,23 @@ class ModelSource:
     name: str
     path: str
     """Absolute folder on the host."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchContext:
+    """What a launch depends on beside kit.yaml: the bundle and the hosts as they are."""
+
+    images: Mapping[str, str]
+    """Image name -> identity tag, as in the bundle's manifest."""
+    facts: Mapping[str, HostFacts]
+    """Host name -> what was found there."""
+    sources: Mapping[str, ModelSource] = field(default_factory=dict)
+    """Train or export job -> the folder on the job's host that holds what it made.
+
+    Shipped models need no entry: they stand under ROOT/models.
+    """
+    routes: Mapping[str, Route] = field(default_factory=dict)
+    """Host name -> its route to the master (`kit.jobs.network.route_argv`), where it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,68 @@
+"""Writing what `docker load` reads: one image out of a bundle, as a stream.
+
+The form is the old one, config and plain layers named in manifest.json; engines from 20.10 on,
+and both image stores, take it. Sizes are known beforehand, so nothing is buffered.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from kit.bundle.compress_layers import plain_layer
+from kit.bundle.tar_form import END, padded, tar_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from kit.bundle.manifest import Image, Layer
+    from kit.bundle.source import BundleSource
+
+
+def _hex(digest: str) -> str:
+    return digest.removeprefix("sha256:")
+
+
+def _member(name: str, size: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    yield tar_header(name, size)
+    yield from chunks
+    yield b"\0" * (padded(size) - size)
+
+
+def _layer_name(layer: Layer) -> str:
+    return f"{_hex(layer.diff_id)}.tar"
+
+
+def _distinct(image: Image) -> tuple[Layer, ...]:
+    return tuple({layer.diff_id: layer for layer in image.layers}.values())
+
+
+def _manifest_json(image: Image) -> bytes:
+    entry = {
+        "Config": f"{_hex(image.config.digest)}.json",
+        "RepoTags": [image.identity_tag],
+        "Layers": [_layer_name(layer) for layer in image.layers],
+    }
+    return json.dumps([entry]).encode()
+
+
+def docker_load_size(image: Image) -> int:
+    """Return the bytes that `docker_load_chunks` yields."""
+    sizes = [len(_manifest_json(image)), image.config.size, *(layer.plain_size for layer in _distinct(image))]
+    return sum(len(tar_header("", 0)) + padded(size) for size in sizes) + len(END)
+
+
+def docker_load_chunks(source: BundleSource, image: Image) -> Iterator[bytes]:
+    """Yield an archive that gives the engine the image under its identity tag.
+
+    Raises VerificationError when a blob is damaged; an engine has loaded nothing by then, because
+    the archive is not ended.
+    """
+    listing = _manifest_json(image)
+    yield from _member("manifest.json", len(listing), (listing,))
+    name = f"{_hex(image.config.digest)}.json"
+    yield from _member(name, image.config.size, source.read(image.config.digest))
+    for layer in _distinct(image):
+        plain = plain_layer(source.read(layer.digest), layer, source.where)
+        yield from _member(_layer_name(layer), layer.plain_size, plain)
+    yield END

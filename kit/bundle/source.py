@@ -1,0 +1,221 @@
+"""Opening a bundle, in either form, without trusting any of it before it is checked.
+
+Order of checks: kit.json is parsed strictly; every part's own manifest must follow from it;
+index.json and oci-layout must be the bytes that follow from it; kit.lock must have the sha256
+that it names; every blob must be a plain file of exactly the size it gives. Hashes of blobs are
+checked while they are read, by `read` or by `verify_bundle`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from kit.bundle.digest import blob_of, open_regular, read_file, verified, wrong_bytes
+from kit.bundle.manifest import Blob, Manifest, parse_manifest
+from kit.bundle.oci_layout import check_descriptions
+from kit.bundle.switch import current_file
+from kit.bundle.tar_form import (
+    BLOCK,
+    END,
+    FIXED_NAMES,
+    LOCK_NAME,
+    MANIFEST_NAME,
+    Member,
+    blob_name,
+    fixed_files,
+    not_a_bundle,
+    plan_members,
+    read_size,
+    tar_header,
+)
+from kit.errors import ConfigError, VerificationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SMALL_LIMIT = 64 << 20
+"""Most bytes that kit.json or kit.lock may have."""
+
+
+class BundleSource(Protocol):
+    """A bundle to read from, from any thread."""
+
+    @property
+    def where(self) -> str:
+        """Its path, for messages."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What it holds."""
+
+    @property
+    def manifest_bytes(self) -> bytes:
+        """kit.json; its sha256 is the bundle's digest."""
+
+    @property
+    def lock_bytes(self) -> bytes:
+        """kit.lock, as it was when the bundle was made."""
+
+    def read(self, digest: str) -> Iterator[bytes]:
+        """Yield a blob's bytes; they must not be used before the iterator has ended.
+
+        Raises VerificationError when they are not the blob's, TransferError when reading fails.
+        """
+
+    def read_range(self, digest: str, offset: int, length: int | None = None) -> Iterator[bytes]:
+        """Yield bytes of a blob, unverified. Raises TransferError when reading fails."""
+
+
+def trusted_manifest(data: bytes) -> Manifest:
+    """Return the manifest in kit.json's bytes, once its parts agree. Pure. Raises VerificationError."""
+    manifest = parse_manifest(data)
+    check_descriptions(manifest)
+    return manifest
+
+
+def check_fixed_files(manifest: Manifest, files: dict[str, bytes], where: str) -> None:
+    """Raise VerificationError unless the fixed files agree with the manifest. Pure."""
+    expected = fixed_files(manifest, files[MANIFEST_NAME], files[LOCK_NAME])
+    wrong = [name for name in FIXED_NAMES if files[name] != expected[name]]
+    if blob_of(files[LOCK_NAME]).digest != manifest.lock_digest:
+        wrong.append(LOCK_NAME)
+    if wrong:
+        raise VerificationError(
+            f"{wrong[0]} is not the one that kit.json describes",
+            where=where,
+            fix="fetch the bundle again from where it was made, or run kit bundle there",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a blob's bytes lie."""
+
+    path: Path
+    offset: int
+    blob: Blob
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenedBundle:
+    """A bundle whose blobs are ranges of files: of their own, or all of one tar."""
+
+    where: str
+    manifest: Manifest
+    manifest_bytes: bytes = field(repr=False)
+    lock_bytes: bytes = field(repr=False)
+    places: dict[str, _Place] = field(repr=False)
+
+    def _place(self, digest: str) -> _Place:
+        place = self.places.get(digest)
+        if place is None:
+            raise VerificationError(f"the bundle has no blob {digest}", where=self.where)
+        return place
+
+    def read(self, digest: str) -> Iterator[bytes]:
+        """Yield a blob's bytes, hashed on the way."""
+        place = self._place(digest)
+        return verified(self.read_range(digest, 0), place.blob, self.where)
+
+    def read_range(self, digest: str, offset: int, length: int | None = None) -> Iterator[bytes]:
+        """Yield bytes of a blob, unverified, never beyond its end."""
+        place = self._place(digest)
+        left = max(place.blob.size - offset, 0)
+        wanted = left if length is None else min(length, left)
+        return read_file(place.path, place.offset + offset, wanted)
+
+
+def open_bundle(path: Path) -> BundleSource:
+    """Return the bundle at `path`, a folder or a tarball.
+
+    Raises ConfigError when there is none, VerificationError when it is not whole or not as kit
+    makes it, TransferError when it cannot be read.
+    """
+    if path.is_dir():
+        return _open_folder(path)
+    if path.is_file():
+        return _open_tarball(path)
+    raise ConfigError("no bundle here", where=str(path), fix="kit bundle, or name one with -b PATH")
+
+
+def _read_fixed(folder: Path, name: str) -> bytes:
+    path = current_file(folder, name)
+    if not path.exists():
+        raise VerificationError(f"{name} is missing", where=str(folder), fix="kit bundle")
+    data = b"".join(read_file(path, 0, SMALL_LIMIT + 1))
+    if len(data) > SMALL_LIMIT:
+        raise VerificationError(f"larger than {SMALL_LIMIT} bytes", where=str(path), fix="kit bundle")
+    return data
+
+
+def _open_folder(folder: Path) -> BundleSource:
+    if not current_file(folder, MANIFEST_NAME).exists():
+        raise ConfigError("no bundle in this folder", where=str(folder), fix="kit bundle")
+    data = _read_fixed(folder, MANIFEST_NAME)
+    manifest = trusted_manifest(data)
+    files = {name: data if name == MANIFEST_NAME else _read_fixed(folder, name) for name in FIXED_NAMES}
+    check_fixed_files(manifest, files, str(folder))
+    places = {}
+    for blob in manifest.blobs:
+        path = folder / blob_name(blob.digest)
+        _check_file(path, blob)
+        places[blob.digest] = _Place(path, 0, blob)
+    return _OpenedBundle(str(folder), manifest, data, files[LOCK_NAME], places)
+
+
+def _check_file(path: Path, blob: Blob) -> None:
+    try:
+        status = path.lstat()
+    except OSError as error:
+        raise wrong_bytes(blob, str(path), error.strerror or str(error)) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise wrong_bytes(blob, str(path), "it is no plain file")
+    if status.st_size != blob.size:
+        raise wrong_bytes(blob, str(path), f"{status.st_size} bytes in place of {blob.size}")
+
+
+def _range(path: Path, offset: int, length: int) -> bytes:
+    return b"".join(read_file(path, offset, length))
+
+
+def _open_tarball(path: Path) -> BundleSource:
+    where = str(path)
+    size = read_size(_range(path, 0, BLOCK), MANIFEST_NAME, SMALL_LIMIT, where)
+    data = _range(path, BLOCK, size)
+    manifest = trusted_manifest(data)
+    lock = next(member for member in plan_members(manifest, size, 0) if member.name == LOCK_NAME)
+    lock_size = read_size(_range(path, lock.offset, BLOCK), LOCK_NAME, SMALL_LIMIT, where)
+    members = plan_members(manifest, size, lock_size)
+    _check_tarball(path, members)
+    places = {member.name: member for member in members}
+    files = {name: _range(path, places[name].data_offset, places[name].size) for name in FIXED_NAMES}
+    check_fixed_files(manifest, files, where)
+    blobs = {
+        blob.digest: _Place(path, places[blob_name(blob.digest)].data_offset, blob) for blob in manifest.blobs
+    }
+    return _OpenedBundle(where, manifest, data, files[LOCK_NAME], blobs)
+
+
+def _check_tarball(path: Path, members: tuple[Member, ...]) -> None:
+    """Compare the size, every header, every padding and the end with what kit writes."""
+    where = str(path)
+    descriptor = open_regular(path)
+    try:
+        size = os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+    expected = members[-1].end + len(END)
+    if size != expected:
+        raise not_a_bundle(where, f"{size} bytes in place of {expected}")
+    for member in members:
+        if _range(path, member.offset, BLOCK) != tar_header(member.name, member.size):
+            raise not_a_bundle(where, f"no member {member.name!r} of {member.size} bytes where it must begin")
+        data_end = member.data_offset + member.size
+        if any(_range(path, data_end, member.end - data_end)):
+            raise not_a_bundle(where, f"bytes in the padding after {member.name!r}")
+    if _range(path, members[-1].end, len(END)) != END:
+        raise not_a_bundle(where, "bytes after the last member")

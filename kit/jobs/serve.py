@@ -1,0 +1,117 @@
+"""A serve job: an OpenAI-compatible endpoint on one host.
+
+The container uses the host's network and listens on `bind`, the loopback unless told otherwise. Whether
+it truly answers is found out by asking it for one token, not by compose: vLLM 0.8.5's /health says
+200 while its engine hangs.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, cast
+
+from kit.errors import ConfigError
+from kit.jobs.environment import FOLDERS, merge_environment
+from kit.jobs.gpus import GpuRequest, request_gpus
+from kit.jobs.launch import Launch
+from kit.jobs.network import LOOPBACK, socket_environment
+from kit.jobs.places import MODELS, Mount, model_folder, plain_path
+from kit.jobs.serve_flags import gpus_needed, serve_words
+from kit.jobs.share import Place, Work, host_launch, service_of
+from kit.jobs.versions import has_gpus, pinned
+
+if TYPE_CHECKING:
+    from kit.jobs.launch import LaunchContext
+    from kit.project.model import Project, ServeJob
+
+_SERVED_NAME = re.compile(r"^[A-Za-z0-9][\w.:/@-]*$", re.ASCII)
+
+
+def serve_launch(project: Project, name: str, run_id: str, context: LaunchContext) -> Launch:
+    """Return the launch of a serve job. Raises ConfigError or UnfitError."""
+    place = Place(project, name, run_id, project.jobs[name].hosts[0], context)
+    job = cast("ServeJob", place.job)
+    served = job.served_name or job.model
+    _check_names(name, job.bind, served)
+    version = pinned(project, job.engine, f"jobs.{name}.engine")
+    gpus = _gpus(place, job)
+    model = f"{MODELS}/{job.model}"
+    work = Work(
+        command=serve_words(name, job, version, model, gpus=gpus is not None, p2p=place.spec.p2p),
+        environment=merge_environment(name, _environment(place, job, gpus), job.env),
+        mounts=(Mount(_model_source(place, job.model), model),),
+        gpus=gpus,
+        own_address=LOOPBACK.address,
+    )
+    share = host_launch(place, service_of(place, work), (), FOLDERS)
+    return Launch(
+        job=name,
+        kind=job.kind,
+        run_id=run_id,
+        hosts=(share,),
+        rank_zero=place.host,
+        endpoint_port=job.port,
+        endpoint_bind=job.bind,
+        served_name=served,
+    )
+
+
+def _check_names(name: str, bind: str, served: str) -> None:
+    check_bind(name, bind)
+    if not _SERVED_NAME.match(served):
+        raise ConfigError(
+            f"{served!r} is no name for requests",
+            where=f"jobs.{name}.served_name",
+            fix="letters, digits, '.', '_', ':', '/', '@' and '-'",
+        )
+
+
+def check_bind(name: str, bind: str) -> None:
+    """Raise ConfigError unless `bind` is an IP address."""
+    try:
+        ipaddress.ip_address(bind)
+    except ValueError as error:
+        raise ConfigError(
+            f"{bind!r} is no IP address",
+            where=f"jobs.{name}.bind",
+            fix="127.0.0.1, or 0.0.0.0 for the whole intranet",
+        ) from error
+
+
+def _model_source(place: Place, model: str) -> str:
+    if model in place.project.models:
+        return plain_path(model_folder(place.spec, model), f"model {model}")
+    return place.made_by(model)
+
+
+def _gpus(place: Place, job: ServeJob) -> GpuRequest | None:
+    needed = gpus_needed(job)
+    if has_gpus(place.project):
+        return request_gpus(place.host, place.spec, place.facts, needed)
+    if needed > place.facts.cores:
+        raise ConfigError(
+            f"{needed} workers on {place.facts.cores} cores",
+            where=f"jobs.{place.name}.tensor_parallel",
+            fix=f"tensor_parallel: {place.facts.cores} or less",
+        )
+    return None
+
+
+def _environment(place: Place, job: ServeJob, gpus: GpuRequest | None) -> dict[str, str]:
+    # Workers of one host talk over its loopback; vLLM otherwise looks for a way to 8.8.8.8.
+    ours = {"VLLM_HOST_IP": LOOPBACK.address, **socket_environment(LOOPBACK)}
+    if gpus is None:
+        return ours | _cpu_environment(place.facts.cores, job.tensor_parallel)
+    ours["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
+    return ours if place.spec.p2p else {**ours, "NCCL_P2P_DISABLE": "1"}
+
+
+def _cpu_environment(cores: int, workers: int) -> dict[str, str]:
+    ours = {"CUDA_VISIBLE_DEVICES": "", "VLLM_CPU_KVCACHE_SPACE": "2"}
+    if workers > 1:
+        # Left alone, vLLM gives each worker a NUMA node of its own, and most machines have one.
+        each = cores // workers
+        ranges = (range(i * each, (i + 1) * each) for i in range(workers))
+        ours["VLLM_CPU_OMP_THREADS_BIND"] = "|".join(",".join(map(str, cpus)) for cpus in ranges)
+    return ours

@@ -1,0 +1,130 @@
+"""A train job: LLaMA-Factory under torchrun, one container a host, one process a GPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from kit.jobs.deepspeed import FILE as DEEPSPEED
+from kit.jobs.deepspeed import check_zero, deepspeed_json
+from kit.jobs.environment import FOLDERS, merge_environment
+from kit.jobs.gpus import GpuRequest, request_gpus
+from kit.jobs.launch import HostLaunch, Launch, LaunchFile
+from kit.jobs.llamafactory import DATASET_INFO, arguments_yaml, dataset_info
+from kit.jobs.network import Route, socket_environment, training_routes
+from kit.jobs.places import DATA, MODELS, OUT, RUN, Mount, dataset_folder, model_folder
+from kit.jobs.share import Place, Work, host_launch, service_of
+from kit.jobs.train_arguments import check_template, own_train_arguments
+from kit.jobs.versions import has_gpus, pinned
+
+if TYPE_CHECKING:
+    from kit.jobs.launch import LaunchContext
+    from kit.project.model import Project, TrainJob
+
+FILE = "train.yaml"
+# Long enough to tokenise a large dataset on rank 0 while the others wait, short enough to end a hang.
+_TIMEOUT_SECONDS = 10800
+
+
+def train_launch(project: Project, name: str, run_id: str, context: LaunchContext) -> Launch:
+    """Return the launch of a train job. Raises ConfigError or UnfitError."""
+    job = cast("TrainJob", project.jobs[name])
+    check_zero(name, job, gpus=has_gpus(project))
+    files = _files(project, name, job)
+    routes = training_routes(project, job.hosts, context)
+    places = tuple(Place(project, name, run_id, host, context) for host in job.hosts)
+    shares = tuple(_share(place, routes, files) for place in places)
+    return Launch(job=name, kind=job.kind, run_id=run_id, hosts=shares, rank_zero=job.hosts[0])
+
+
+def _files(project: Project, name: str, job: TrainJob) -> tuple[LaunchFile, ...]:
+    datasets = {dataset: project.datasets[dataset] for dataset in job.datasets}
+    version = pinned(project, "llamafactory", f"jobs.{name}")
+    arguments = train_arguments(name, job, gpus=has_gpus(project), version=version)
+    files = [
+        LaunchFile(FILE, arguments_yaml(f"job {name}", arguments, version)),
+        LaunchFile(DATASET_INFO, dataset_info(datasets)),
+    ]
+    if job.zero is not None:
+        files.append(LaunchFile(DEEPSPEED, deepspeed_json(job)))
+    return tuple(files)
+
+
+def train_arguments(name: str, job: TrainJob, *, gpus: bool, version: str) -> dict[str, Any]:
+    """Return LLaMA-Factory's arguments: sensible defaults, the user's own, then what kit owns."""
+    check_template(f"jobs.{name}.template", job.template, version)
+    own = own_train_arguments(name, job, gpus=gpus)
+    defaults: dict[str, Any] = {
+        "stage": "sft",
+        "do_train": True,
+        "finetuning_type": "lora",
+        "cutoff_len": 2048,
+        "per_device_train_batch_size": 1,
+        "gradient_accumulation_steps": 8,
+        "learning_rate": 1e-4,
+        "lr_scheduler_type": "cosine",
+        "num_train_epochs": 3,
+        "logging_steps": 10,
+        "save_steps": 500,
+        "save_total_limit": 3,
+        "plot_loss": True,
+        "report_to": "none",
+        "ddp_timeout": _TIMEOUT_SECONDS,
+    }
+    # On a CPU everything stays float32, and `use_cpu` stays out: with it ZeRO-3 does not initialise.
+    if gpus and not {"bf16", "fp16", "pure_bf16"} & own.keys():
+        defaults["bf16"] = True
+    owned: dict[str, Any] = {
+        "model_name_or_path": f"{MODELS}/{job.model}",
+        "dataset": ",".join(job.datasets),
+        "dataset_dir": RUN,
+        "template": job.template,
+        "output_dir": OUT,
+        "overwrite_output_dir": True,
+    }
+    if job.zero is not None:
+        owned["deepspeed"] = f"{RUN}/{DEEPSPEED}"
+    return {**owned, **defaults, **own}
+
+
+def _share(place: Place, routes: dict[str, Route], files: tuple[LaunchFile, ...]) -> HostLaunch:
+    job = cast("TrainJob", place.job)
+    gpus = request_gpus(place.host, place.spec, place.facts) if has_gpus(place.project) else None
+    work = Work(
+        command=("llamafactory-cli", "train", f"{RUN}/{FILE}"),
+        environment=merge_environment(place.name, _environment(place, job, routes, gpus), job.env),
+        mounts=(
+            Mount(model_folder(place.spec, job.model), f"{MODELS}/{job.model}"),
+            *(Mount(dataset_folder(place.spec, name), f"{DATA}/{name}") for name in job.datasets),
+        ),
+        gpus=gpus,
+        own_address=routes[place.host].address,
+    )
+    return host_launch(place, service_of(place, work), files, FOLDERS)
+
+
+def _environment(
+    place: Place, job: TrainJob, routes: dict[str, Route], gpus: GpuRequest | None
+) -> dict[str, str]:
+    route = routes[place.host]
+    ranks = {
+        "FORCE_TORCHRUN": "1",
+        "NNODES": str(len(job.hosts)),
+        "NODE_RANK": str(job.hosts.index(place.host)),
+        "NPROC_PER_NODE": str(gpus.count if gpus else 1),
+        "MASTER_ADDR": routes[job.hosts[0]].address,
+        "MASTER_PORT": str(job.port),
+        # Otherwise torchrun announces the host's name, which often means 127.0.1.1 there.
+        "PET_LOCAL_ADDR": route.address,
+        "PET_TEE": "3",
+        "PET_LOG_DIR": f"{RUN}/logs",
+    }
+    device = _gpu_environment(place) if gpus else _cpu_environment(place)
+    return {**ranks, **socket_environment(route), **device}
+
+
+def _gpu_environment(place: Place) -> dict[str, str]:
+    return {} if place.spec.p2p else {"NCCL_P2P_DISABLE": "1"}
+
+
+def _cpu_environment(place: Place) -> dict[str, str]:
+    return {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": str(place.facts.cores)}

@@ -1,0 +1,98 @@
+"""What a train job may say to LLaMA-Factory, and what cannot work, told before anything starts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kit.data_files import data_folder
+from kit.errors import ConfigError
+from kit.jobs.arguments import is_on, own_arguments
+from kit.project.references import nearest
+
+if TYPE_CHECKING:
+    from kit.project.model import TrainJob
+
+_ZERO_3 = 3
+OWNED = {
+    "model_name_or_path": "`model` says which model",
+    "adapter_name_or_path": "a training starts from a model; kit mounts no adapter",
+    "output_dir": "the run's folder on the host takes it",
+    "overwrite_output_dir": "every run has a folder of its own",
+    "logging_dir": "the run's folder on the host takes it",
+    "resume_from_checkpoint": "kit mounts no earlier run",
+    "dataset": "`datasets` lists them",
+    "dataset_dir": "kit writes dataset_info.json itself",
+    "eval_dataset": "only the job's `datasets` are there; val_size holds out a part of them",
+    "template": "`template` of the job says it",
+    "deepspeed": "`zero` and `offload` of the job say it",
+    "use_cpu": "the stack says it, and with use_cpu DeepSpeed starts after the model: ZeRO-3 fails",
+    "no_cuda": "the stack says it",
+    "local_rank": "torchrun sets it",
+    "infer_backend": "vLLM and LLaMA-Factory are two images",
+    "use_unsloth": "Unsloth conflicts with the image's trl",
+    "use_ray": "kit launches with torchrun",
+    "push_to_hub": "there is no hub on the intranet",
+    "hub_model_id": "there is no hub on the intranet",
+    "export_dir": "a job of kind export does that",
+}
+_HALF = ("bf16", "fp16", "pure_bf16")
+
+
+def check_template(key: str, template: str, version: str) -> None:
+    """Raise ConfigError when that version of LLaMA-Factory has no such chat template."""
+    listed = data_folder("templates") / "llamafactory" / f"chat-templates-{version}.txt"
+    known = tuple(listed.read_text(encoding="utf-8").split())
+    if template not in known:
+        close = nearest(template, known) if len(template) > 1 else ""
+        raise ConfigError(
+            f"LLaMA-Factory {version} has no template {template!r}",
+            where=key,
+            why=close if close.startswith("did") else "",
+            fix=f"choose one of {listed.name}, e.g. qwen3",
+        )
+
+
+def own_train_arguments(name: str, job: TrainJob, *, gpus: bool) -> dict[str, Any]:
+    """Return the job's `args`, checked. Raises ConfigError naming the key and what to do."""
+    args = own_arguments(name, job.args, OWNED)
+    _check_reports(name, args)
+    if not gpus:
+        _check_cpu(name, args)
+    if job.zero == _ZERO_3:
+        _check_zero_3(name, args)
+    if job.zero is not None:
+        for optimizer in ("use_galore", "use_apollo"):
+            if is_on(args.get(optimizer)):
+                _refuse(name, optimizer, "does not work under DeepSpeed", f"zero: null in jobs.{name}")
+    return args
+
+
+def _refuse(name: str, argument: str, why: str, fix: str) -> None:
+    raise ConfigError(
+        f"{argument} cannot be used here", where=f"jobs.{name}.args.{argument}", why=why, fix=fix
+    )
+
+
+def _check_reports(name: str, args: dict[str, Any]) -> None:
+    wanted = args.get("report_to", "none")
+    reports = wanted if isinstance(wanted, list) else [wanted]
+    if not set(reports) <= {"none", "tensorboard"}:
+        _refuse(name, "report_to", "other trackers call servers outside", "report_to: none or tensorboard")
+
+
+def _check_cpu(name: str, args: dict[str, Any]) -> None:
+    for argument in _HALF:
+        if is_on(args.get(argument)):
+            _refuse(name, argument, "stack cpu trains in float32", f"remove jobs.{name}.args.{argument}")
+    if args.get("quantization_bit"):
+        _refuse(name, "quantization_bit", "quantised training needs a GPU", "stack: cu126")
+
+
+def _check_zero_3(name: str, args: dict[str, Any]) -> None:
+    fix = f"zero: 2 in jobs.{name}, or without it"
+    for argument in ("predict_with_generate", "pure_bf16", "pissa_init", "use_kt"):
+        if is_on(args.get(argument)):
+            _refuse(name, argument, "LLaMA-Factory refuses it under ZeRO-3", fix)
+    bits, method = args.get("quantization_bit"), args.get("quantization_method", "bnb")
+    if bits and (bits != 4 or method not in ("bnb", "bitsandbytes")):  # noqa: PLR2004
+        _refuse(name, "quantization_bit", "ZeRO-3 takes 4-bit bitsandbytes only", fix)

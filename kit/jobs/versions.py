@@ -1,0 +1,37 @@
+"""Which release of an engine a stack carries; flags and file forms depend on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from kit.project.model import Project
+
+PINS = {
+    "cpu": {"llamafactory": "0.9.5", "vllm": "0.31.0"},
+    "cu126": {"llamafactory": "0.9.3", "vllm": "0.8.5.post1", "sglang": "0.4.6.post1"},
+}
+
+
+def pinned(project: Project, engine: str, key: str) -> str:
+    """Return the engine's version in the project's stack. Raises ConfigError when it has none."""
+    version = PINS[project.stack].get(engine)
+    if version is None:
+        raise ConfigError(
+            f"stack {project.stack} has no {engine}",
+            where=key,
+            fix=f"one of {', '.join(sorted(PINS[project.stack]))}, or another stack",
+        )
+    return version
+
+
+def release(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version, to compare: `0.8.5.post1` is (0, 8, 5)."""
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
+
+
+def has_gpus(project: Project) -> bool:
+    """Return whether the project's stack computes on GPUs."""
+    return project.stack != "cpu"

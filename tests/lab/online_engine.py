@@ -1,0 +1,120 @@
+"""A Docker engine for the online machine: private, beside whatever engine the machine runs already.
+
+It lies in a mount and a PID namespace of its own: it cannot see the machine's containerd (which it would share
+otherwise, containers and all), and ending its first process ends everything it started. Its containers have no
+network: builds copy in what was fetched outside.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.lab.engine import CGROUP, answers
+from tests.lab.errors import LabError
+from tests.lab.shell import wait_until
+from tests.lab.state import locked, write_file
+
+if TYPE_CHECKING:
+    from tests.lab.state import Folders
+
+START_SECONDS = 30
+STOP_SECONDS = 20
+START = """set -eu
+mkdir -p /run/containerd
+mount -t tmpfs own-containerd /run/containerd
+rm -f "$FOLDER/pid"
+exec dockerd "$@"
+"""
+
+
+def engine_up(folders: Folders) -> str:
+    """Start the online machine's private engine where it does not run; return its DOCKER_HOST."""
+    with locked(folders.state / "engine.lock"):
+        if not answers(folders.engine_socket):
+            _start(folders)
+    return f"unix://{folders.engine_socket}"
+
+
+def _start(folders: Folders) -> None:
+    if shutil.which("dockerd") is None:
+        raise LabError("dockerd is not installed; python3 -m tests.lab setup installs it")
+    _kill_all(folders)
+    # An empty settings file: the machine's own daemon.json is for the machine's own engine.
+    write_file(folders.engine / "daemon.json", "{}")
+    spaces = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc")
+    log = folders.engine / "dockerd.log"
+    with log.open("ab") as file:
+        subprocess.Popen(
+            (*spaces, "/bin/sh", "-c", START, "dockerd", *_settings(folders)),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env={**os.environ, "FOLDER": str(folders.engine)},
+            start_new_session=True,
+        )
+    if not wait_until(lambda: answers(folders.engine_socket), START_SECONDS):
+        last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
+        raise LabError("the online machine's engine did not start: " + "\n".join(last))
+
+
+def _settings(folders: Folders) -> tuple[str, ...]:
+    folder = folders.engine
+    group = ("--group", os.environ["SUDO_GID"]) if os.environ.get("SUDO_GID") else ()
+    return (
+        f"--data-root={folder / 'data'}",
+        f"--exec-root={folder / 'exec'}",
+        f"--pidfile={folder / 'pid'}",
+        f"--host=unix://{folders.engine_socket}",
+        f"--config-file={folder / 'daemon.json'}",
+        "--bridge=none",
+        "--iptables=false",
+        "--ip6tables=false",
+        "--ip-forward=false",
+        "--ip-masq=false",
+        f"--cgroup-parent=/{CGROUP}/online",
+        "--shutdown-timeout=3",
+        "--log-level=warn",
+        *group,
+    )
+
+
+def engine_down(folders: Folders) -> None:
+    """Stop the private engine and everything it runs; its images stay for the next time."""
+    for pid in _daemons(folders):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not _daemons(folders), STOP_SECONDS)
+    _kill_all(folders)
+    folders.engine_socket.unlink(missing_ok=True)
+
+
+def _daemons(folders: Folders) -> tuple[int, ...]:
+    """Return the process number of the private dockerd, known by its data folder."""
+    mark = f"--data-root={folders.engine / 'data'}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if words[0].endswith(b"dockerd") and mark in words:
+                    found.append(int(entry.name))
+    return tuple(found)
+
+
+def _kill_all(folders: Folders) -> None:
+    """Kill the daemon, which is PID 1 of its namespace: the kernel ends containerd, shims and containers with it."""
+
+    def gone() -> bool:
+        for pid in _daemons(folders):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not _daemons(folders)
+
+    if not wait_until(gone, STOP_SECONDS):
+        raise LabError(f"dockerd {_daemons(folders)} survives SIGKILL (a stuck disk?)")

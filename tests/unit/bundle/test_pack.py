@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import fcntl
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kit.bundle.manifest import dump_manifest
+from kit.bundle.pack import pack_bundle
+from kit.bundle.source import open_bundle
+from kit.bundle.verify import verify_bundle
+from kit.errors import ConfigError, EngineError, VerificationError
+from kit.progress import NoProgress
+from tests.unit.bundle.factories import BASE_LAYER, TOP_LAYER, local_tree, pack_request, packed_bundle
+from tests.unit.bundle.fake_engine import FORMS, FakeEngine, hexdigest, tar_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kit.bundle.manifest import Manifest
+    from kit.bundle.pack_request import PackRequest
+
+NEW_TOP = tar_of({"app/main.py": b"print('changed')\n"})
+
+
+def pack(request: PackRequest, engine: FakeEngine, folder: Path) -> Manifest:
+    return pack_bundle(request, engine, folder / "bundle", NoProgress())
+
+
+def saves(engine: FakeEngine) -> int:
+    return sum(call[0] == "save" for call in engine.calls)
+
+
+def state(folder: Path) -> dict[str, bytes]:
+    bundle = folder / "bundle"
+    kept = [path for path in bundle.rglob("*") if path.is_file() and "partial" not in path.parts]
+    return {str(path.relative_to(bundle)): path.read_bytes() for path in kept}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_engine_gives_the_same_whole_bundle(tmp_path: Path, form: str) -> None:
+    source = packed_bundle(tmp_path / "one", FakeEngine(form))
+    verify_bundle(source, NoProgress())
+    image = source.manifest.images[0]
+    assert [layer.diff_id for layer in image.layers] == [
+        "sha256:" + hexdigest(BASE_LAYER),
+        "sha256:" + hexdigest(TOP_LAYER),
+    ]
+    assert source.manifest_bytes == packed_bundle(tmp_path / "two", FakeEngine("25")).manifest_bytes
+
+
+def test_packing_again_asks_the_engine_for_nothing(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    request = pack_request(engine, tmp_path)
+    first = pack(request, engine, tmp_path)
+    before = state(tmp_path)
+    engine.calls.clear()
+    assert pack(request, engine, tmp_path) == first
+    assert engine.calls == []
+    assert state(tmp_path) == before
+
+
+def test_an_image_named_by_tag_is_looked_up_and_not_read_again(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    engine.add(BASE_LAYER, tag="train")
+    request = pack_request(engine, tmp_path, images=(("train", "train"),))
+    pack(request, engine, tmp_path)
+    pack(request, engine, tmp_path)
+    assert [call[0] for call in engine.calls] == ["inspect", "save", "inspect"]
+
+
+def test_packing_elsewhere_gives_the_same_bytes(tmp_path: Path) -> None:
+    one, two = packed_bundle(tmp_path / "one"), packed_bundle(tmp_path / "two")
+    assert one.manifest_bytes == two.manifest_bytes
+    assert state(tmp_path / "one") == state(tmp_path / "two")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_new_top_layer_leaves_the_others_as_they_are(tmp_path: Path, form: str) -> None:
+    engine = FakeEngine(form)
+    old = pack(pack_request(engine, tmp_path), engine, tmp_path).images[0]
+    base = tmp_path / "bundle" / "blobs" / old.layers[0].digest.replace(":", "/")
+    before = base.stat()
+    request = pack_request(engine, tmp_path, images=(("train", engine.add(BASE_LAYER, NEW_TOP)),))
+    new = pack(request, engine, tmp_path).images[0]
+    assert new.layers[0] == old.layers[0]
+    assert base.stat().st_ino == before.st_ino
+    assert new.layers[1] != old.layers[1]
+
+
+def test_what_only_the_old_bundle_needed_is_removed(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    old = pack(pack_request(engine, tmp_path), engine, tmp_path)
+    request = pack_request(engine, tmp_path, images=(("train", engine.add(BASE_LAYER, NEW_TOP)),))
+    new = pack(request, engine, tmp_path)
+    names = {path.name for path in (tmp_path / "bundle" / "blobs" / "sha256").iterdir()}
+    assert names == {blob.digest.removeprefix("sha256:") for blob in new.blobs}
+    assert old.images[0].layers[1].digest.removeprefix("sha256:") not in names
+
+
+def test_an_engine_that_dies_leaves_the_old_bundle(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    old = packed_bundle(tmp_path, engine)
+    before = state(tmp_path)
+    engine.cut_after = 70_000
+    image_id = engine.add(BASE_LAYER, NEW_TOP, tar_of({"more": bytes(200_000)}))
+    with pytest.raises(EngineError):
+        pack(pack_request(engine, tmp_path, images=(("train", image_id),)), engine, tmp_path)
+    after = open_bundle(tmp_path / "bundle")
+    assert after.manifest == old.manifest
+    verify_bundle(after, NoProgress())
+    assert before.items() <= state(tmp_path).items()
+
+
+def test_layers_finished_before_a_failure_are_not_compressed_again(tmp_path: Path) -> None:
+    engine = FakeEngine("20.10", cut_after=140_000)
+    layers = tuple(tar_of({f"file{i}": bytes([i]) * 60_000}) for i in range(4))
+    request = pack_request(engine, tmp_path, images=(("train", engine.add(*layers)),))
+    with pytest.raises(EngineError):
+        pack(request, engine, tmp_path)
+    blobs = {path: path.stat().st_ino for path in (tmp_path / "bundle" / "blobs" / "sha256").iterdir()}
+    assert blobs
+    engine.cut_after = None
+    pack(request, engine, tmp_path)
+    assert all(path.stat().st_ino == inode for path, inode in blobs.items())
+
+
+def test_leftovers_of_a_killed_pack_are_removed(tmp_path: Path) -> None:
+    partial = tmp_path / "bundle" / "partial"
+    (partial / "next").mkdir(parents=True)
+    (partial / "next" / "kit.json").write_bytes(b"half")
+    (partial / "new-abc").write_bytes(b"half a blob")
+    (partial / "pack.json").write_bytes(b"{half")
+    packed_bundle(tmp_path)
+    assert sorted(path.name for path in partial.iterdir()) == ["lock", "pack.json", "verified.jsonl"]
+
+
+def test_a_damaged_layer_is_packed_again(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    request = pack_request(engine, tmp_path)
+    manifest = pack(request, engine, tmp_path)
+    path = tmp_path / "bundle" / "blobs" / manifest.images[0].layers[0].digest.replace(":", "/")
+    size = path.stat().st_size
+    path.unlink()
+    path.write_bytes(b"x" * size)
+    assert pack(request, engine, tmp_path) == manifest
+    verify_bundle(open_bundle(tmp_path / "bundle"), NoProgress())
+    assert saves(engine) == 2
+
+
+def test_a_wrong_hint_about_a_layer_is_found_out(tmp_path: Path) -> None:
+    engine = FakeEngine("20.10")
+    pack(pack_request(engine, tmp_path), engine, tmp_path)
+    cache = tmp_path / "bundle" / "partial" / "pack.json"
+    document = json.loads(cache.read_bytes())
+    wrong = "sha256:" + hexdigest(TOP_LAYER)
+    document["names"] = dict.fromkeys(document["names"], wrong)
+    document["images"] = {}
+    cache.write_text(json.dumps(document))
+    manifest = pack(pack_request(engine, tmp_path), engine, tmp_path)
+    assert [layer.diff_id for layer in manifest.images[0].layers] == [
+        "sha256:" + hexdigest(BASE_LAYER),
+        wrong,
+    ]
+    assert saves(engine) == 3
+
+
+def test_a_model_file_that_changed_is_named_and_nothing_changes(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    old = packed_bundle(tmp_path, engine)
+    tree = local_tree(tmp_path / "other", {"weights.safetensors": b"locked"})
+    (tmp_path / "other" / "weights.safetensors").write_bytes(b"edited")
+    with pytest.raises(VerificationError, match=r"weights\.safetensors.*\n.*kit lock"):
+        pack(pack_request(engine, tmp_path, trees=(tree,)), engine, tmp_path)
+    assert open_bundle(tmp_path / "bundle").manifest == old.manifest
+
+
+def test_editing_a_model_afterwards_does_not_touch_the_bundle(tmp_path: Path) -> None:
+    source = packed_bundle(tmp_path)
+    with (tmp_path / "model" / "config.json").open("r+b") as file:
+        file.write(b"XXXX")
+    verify_bundle(source, NoProgress())
+
+
+def test_packed_model_files_are_not_read_again(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    request = pack_request(engine, tmp_path)
+    manifest = pack(request, engine, tmp_path)
+    (tmp_path / "model" / "config.json").unlink()
+    assert pack(request, engine, tmp_path) == manifest
+
+
+def test_files_are_listed_by_path_whatever_the_order(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    files = {"b": b"1", "a": b"2", "c/d": b"3"}
+    request = pack_request(engine, tmp_path, trees=(local_tree(tmp_path / "m", files),))
+    assert [file.path for file in pack(request, engine, tmp_path).trees[0].files] == ["a", "b", "c/d"]
+
+
+def test_a_model_without_files_is_refused(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    with pytest.raises(ConfigError, match=r"models\.tiny"):
+        pack(pack_request(engine, tmp_path, trees=(local_tree(tmp_path / "m", {}),)), engine, tmp_path)
+
+
+def test_two_packs_do_not_write_one_folder(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    request = pack_request(engine, tmp_path)
+    (tmp_path / "bundle" / "partial").mkdir(parents=True)
+    with (tmp_path / "bundle" / "partial" / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ConfigError, match="another kit bundle"):
+            pack(request, engine, tmp_path)
+
+
+def test_the_manifest_is_the_file(tmp_path: Path) -> None:
+    source = packed_bundle(tmp_path)
+    assert (tmp_path / "bundle" / "kit.json").read_bytes() == dump_manifest(source.manifest)
