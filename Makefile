@@ -54,7 +54,7 @@ lab-down: ## stop the intranet
 
 locks: setup ## resolve the locks of kit's own tools again
 	@$(PY) -m uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-annotate --no-header \
-	  pyproject.toml --group dev -o tests/requirements.lock
+	  pyproject.toml --extra modelscope --extra huggingface --group dev -o tests/requirements.lock
 
 clean: lab-down ## remove what was built here
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis bundles/*/bundle bundles/*/.kit

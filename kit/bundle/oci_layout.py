@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kit.bundle.digest import blob_of
-from kit.bundle.manifest import IDENTITY_REGISTRY
+from kit.bundle.manifest import IDENTITY_REGISTRY, dump_manifest
 from kit.errors import VerificationError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ DOC_TYPE = "application/vnd.cncf.model.doc.v1.raw"
 CODE_TYPE = "application/vnd.cncf.model.code.v1.raw"
 DATASET_TYPE = "application/vnd.cncf.model.dataset.v1.raw"
 FILE_PATH = "org.cncf.model.filepath"
+BUNDLE_DIGEST = "invalid.kit.bundle.digest"
 REFERENCE_NAME = "org.opencontainers.image.ref.name"
 
 OCI_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
@@ -111,7 +112,7 @@ def tree_reference(tree: FileTree) -> str:
 
 
 def index_json(manifest: Manifest) -> bytes:
-    """Return the bundle's index.json."""
+    """Return the bundle's index.json. It names kit.json's digest, so that damage to either shows."""
     entries = [
         _descriptor(MANIFEST_TYPE, image.manifest, annotations={REFERENCE_NAME: image.identity_tag})
         for image in manifest.images
@@ -125,7 +126,10 @@ def index_json(manifest: Manifest) -> bytes:
         )
         for tree in manifest.trees
     ]
-    return _canonical({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries})
+    annotations = {BUNDLE_DIGEST: blob_of(dump_manifest(manifest)).digest}
+    return _canonical(
+        {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries, "annotations": annotations}
+    )
 
 
 def _refuse(part: Image | FileTree, what: str) -> VerificationError:

@@ -55,3 +55,11 @@ class HostFacts:
     listening: tuple[int, ...]
     """TCP ports that something listens on."""
     shm_bytes: int
+    architecture: str = ""
+    """As `uname -m` says, e.g. `x86_64`."""
+    images: tuple[tuple[str, str], ...] = ()
+    """(identity tag, image ID) pairs that the engine has."""
+    engine_on_root_disk: bool = True
+    """The engine's data folder and `root` share a file system, and so its room."""
+    user: str = ""
+    """The login's name."""

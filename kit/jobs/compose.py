@@ -45,7 +45,7 @@ def compose_yaml(kind: str, service: Service) -> str:
 
     Raises KitError (a bug in kit or a template) when the text does not read back as the service.
     """
-    text = render(f"compose/{kind}.yaml.j2", {"service": asdict(service)})
+    text = render(f"compose/{kind}.yaml.j2", {"service": asdict(service)}).replace("\n\n", "\n")
     _check(text, service)
     return text
 
@@ -53,32 +53,51 @@ def compose_yaml(kind: str, service: Service) -> str:
 def _check(text: str, service: Service) -> None:
     import yaml
 
-    found = yaml.safe_load(text)["services"][service.name]
-    expected = {
-        "image": service.image,
-        "user": service.user or None,
-        "words": list(service.command),
-        "environment": dict(service.environment),
-        "labels": dict(service.labels),
-        "mounts": [(mount.source, mount.target, mount.read_only) for mount in service.mounts],
-    }
-    seen = {
-        "image": found["image"],
-        "user": found.get("user"),
-        "words": found.get("entrypoint", []) + found.get("command", []),
-        "environment": found["environment"],
-        "labels": found["labels"],
-        "mounts": [
-            (m["source"], m["target"], m.get("read_only", False))
-            for m in found.get("volumes", [])
-            if m["type"] == "bind"
-        ],
-    }
+    document = yaml.safe_load(text)
+    found = document["services"][service.name]
+    seen, expected = _seen(found), _expected(service)
     for part, value in expected.items():
         if _undoubled(seen[part]) != value:
             raise KitError(
                 f"the rendered {part} are not the ones asked for", where=FILE, why=repr(seen[part])
             )
+    stray = set(document) - {"services", "volumes"}
+    if stray:
+        raise KitError(f"{', '.join(sorted(stray))} slipped out of the service", where=FILE)
+
+
+def _seen(found: dict[str, Any]) -> dict[str, Any]:
+    binds = [mount for mount in found.get("volumes", []) if mount["type"] == "bind"]
+    return {
+        "image": found["image"],
+        "user": found.get("user", ""),
+        "words": found.get("entrypoint", []) + found.get("command", []),
+        "environment": found["environment"],
+        "labels": found["labels"],
+        "mounts": [[mount["source"], mount["target"], mount["read_only"]] for mount in binds],
+        "extra_hosts": found.get("extra_hosts", []),
+        "ports": found.get("ports", []),
+        "devices": found.get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices", []),
+    }
+
+
+def _expected(service: Service) -> dict[str, Any]:
+    return {
+        "image": service.image,
+        "user": service.user,
+        "words": list(service.command),
+        "environment": dict(service.environment),
+        "labels": dict(service.labels),
+        "mounts": [[mount.source, mount.target, mount.read_only] for mount in service.mounts],
+        "extra_hosts": [f"{name}:{address}" for name, address in service.extra_hosts],
+        "ports": list(service.ports),
+        "devices": [_device(service.gpus)] if service.gpus else [],
+    }
+
+
+def _device(gpus: GpuRequest) -> dict[str, Any]:
+    which = {"device_ids": list(gpus.ids)} if gpus.ids else {"count": gpus.count}
+    return {"driver": "nvidia", **which, "capabilities": ["gpu"]}
 
 
 def _undoubled(value: Any) -> Any:
@@ -86,6 +105,4 @@ def _undoubled(value: Any) -> Any:
         return value.replace("$$", "$")
     if isinstance(value, dict):
         return {key: _undoubled(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_undoubled(item) for item in value)
-    return value
+    return [_undoubled(item) for item in value] if isinstance(value, list) else value

@@ -54,7 +54,7 @@ def export_launch(project: Project, name: str, run_id: str, context: LaunchConte
         mounts=mounts,
         gpus=request_gpus(place.host, place.spec, place.facts) if on_gpu else None,
     )
-    files = (LaunchFile(FILE, arguments_yaml(f"job {name}", arguments, version)),)
+    files = (LaunchFile(FILE, arguments_yaml(name, arguments, version)),)
     share = host_launch(place, service_of(place, work), files, FOLDERS)
     return Launch(job=name, kind=job.kind, run_id=run_id, hosts=(share,), rank_zero=place.host)
 

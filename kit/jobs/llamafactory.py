@@ -18,27 +18,39 @@ if TYPE_CHECKING:
     from kit.project.model import DatasetSpec
 
 DATASET_INFO = "dataset_info.json"
+_REFERENCE = re.compile(r"\$\{[A-Za-z_][\w.]*\}")
 
 
-def arguments_yaml(title: str, arguments: Mapping[str, Any], version: str) -> str:
-    """Return a LLaMA-Factory YAML file for that version of it. Raises KitError on a bug in the template."""
+def arguments_yaml(job: str, arguments: Mapping[str, Any], version: str) -> str:
+    """Return a LLaMA-Factory YAML file for that version of it.
+
+    Raises ConfigError for text that its reader stumbles over, KitError on a bug in the template.
+    """
     import yaml
 
-    # From 0.9.4 on the file is read by OmegaConf, which replaces ${NAME}.
-    escape = release(version) >= (0, 9, 4)
-    written = {key: _escaped(value) if escape else value for key, value in arguments.items()}
-    text = render("llamafactory/arguments.yaml.j2", {"title": title, "arguments": written})
-    if yaml.safe_load(text) != written:
-        raise KitError("the rendered arguments are not the ones asked for", where=title)
+    # From 0.9.4 on OmegaConf reads the file. It hands a whole ${NAME} on as it is, and dies of half a one.
+    if release(version) >= (0, 9, 4):
+        for key, value in arguments.items():
+            _check_references(value, f"jobs.{job}.args.{key}")
+    text = render("llamafactory/arguments.yaml.j2", {"job": job, "arguments": arguments})
+    if yaml.safe_load(text) != arguments:
+        raise KitError("the rendered arguments are not the ones asked for", where=f"jobs.{job}")
     return text
 
 
-def _escaped(value: Any) -> Any:
-    if isinstance(value, str):
-        return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + "\\${", value)
+def _check_references(value: Any, key: str) -> None:
     if isinstance(value, dict):
-        return {key: _escaped(item) for key, item in value.items()}
-    return [_escaped(item) for item in value] if isinstance(value, list) else value
+        for name, item in value.items():
+            _check_references(item, f"{key}.{name}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_references(item, f"{key}[{index}]")
+    elif isinstance(value, str) and "${" in _REFERENCE.sub("", value):
+        raise ConfigError(
+            "LLaMA-Factory takes '${' for the start of a reference, and this is none",
+            where=key,
+            fix="write '${NAME}' or avoid '${'",
+        )
 
 
 def dataset_file(name: str, spec: DatasetSpec) -> str:

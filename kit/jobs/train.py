@@ -41,7 +41,7 @@ def _files(project: Project, name: str, job: TrainJob) -> tuple[LaunchFile, ...]
     version = pinned(project, "llamafactory", f"jobs.{name}")
     arguments = train_arguments(name, job, gpus=has_gpus(project), version=version)
     files = [
-        LaunchFile(FILE, arguments_yaml(f"job {name}", arguments, version)),
+        LaunchFile(FILE, arguments_yaml(name, arguments, version)),
         LaunchFile(DATASET_INFO, dataset_info(datasets)),
     ]
     if job.zero is not None:

@@ -88,11 +88,21 @@ def _check_cpu(name: str, args: dict[str, Any]) -> None:
         _refuse(name, "quantization_bit", "quantised training needs a GPU", "stack: cu126")
 
 
+def _names(value: Any) -> set[str]:
+    if isinstance(value, str):
+        return {part.strip() for part in value.split(",")}
+    return set(value) if isinstance(value, list) else set()
+
+
 def _check_zero_3(name: str, args: dict[str, Any]) -> None:
     fix = f"zero: 2 in jobs.{name}, or without it"
     for argument in ("predict_with_generate", "pure_bf16", "pissa_init", "use_kt"):
         if is_on(args.get(argument)):
             _refuse(name, argument, "LLaMA-Factory refuses it under ZeRO-3", fix)
+    # PEFT's wrapper passes attributes through to the layer it wraps, and DeepSpeed's hooks then count on the
+    # wrong one (DeepSpeed #7615): "'Linear' object has no attribute 'ds_grads_remaining'" at the first step.
+    if "lm_head" in _names(args.get("additional_target")):
+        _refuse(name, "additional_target", "training lm_head beside an adapter dies under ZeRO-3", fix)
     bits, method = args.get("quantization_bit"), args.get("quantization_method", "bnb")
     if bits and (bits != 4 or method not in ("bnb", "bitsandbytes")):  # noqa: PLR2004
         _refuse(name, "quantization_bit", "ZeRO-3 takes 4-bit bitsandbytes only", fix)

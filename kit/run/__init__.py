@@ -1,1 +1,1 @@
-"""Launching jobs on hosts, watching them, bringing home what they made."""
+"""Launching jobs on hosts, watching them, and bringing home what they made."""

@@ -17,7 +17,7 @@ from tests.lab.namespaces import enter
 from tests.lab.online_engine import engine_down, engine_up
 from tests.lab.packages import install_packages
 from tests.lab.privileges import become_root
-from tests.lab.roots import ENGINES
+from tests.lab.roots import ENGINES, ready_root
 from tests.lab.shaping import full_speed, parse_shape, slow
 from tests.lab.sink import sink_counts, sink_down, sink_up
 from tests.lab.state import existing_intranet, lab_folders
@@ -40,6 +40,7 @@ def _wanted(arguments: argparse.Namespace) -> tuple[tuple[str, str], ...]:
 
 def _setup(_: argparse.Namespace) -> None:
     install_packages()
+    ready_root(lab_folders(), whole.DEFAULT_ENGINE)
 
 
 def _up(arguments: argparse.Namespace) -> None:
@@ -125,7 +126,10 @@ def _engine_up(_: argparse.Namespace) -> None:
 
 
 VERBS: Mapping[str, tuple[str, Callable[[argparse.Namespace], None]]] = {
-    "setup": ("install the packages that the lab needs (apt)", _setup),
+    "setup": (
+        "install the packages that the lab needs (apt), make the root folder of the default engine",
+        _setup,
+    ),
     "up": ("start hosts, or mend those that do not run", _up),
     "down": ("stop everything, whatever state it is in", _down),
     "status": ("what runs, with the versions that the hosts themselves tell", _status),
@@ -150,10 +154,16 @@ def parser() -> argparse.ArgumentParser:
     made = {verb: verbs.add_parser(verb, help=text) for verb, (text, _) in VERBS.items()}
     for verb in ("exec", "cut", "restore", "slow", "fill", "engine-stop", "engine-start", "engine-set"):
         made[verb].add_argument("name", metavar="HOST")
-    made["up"].add_argument("--hosts", type=int, default=0, help=f"how many, all with engine {whole.DEFAULT_ENGINE}")
+    made["up"].add_argument(
+        "--hosts", type=int, default=0, help=f"how many, all with engine {whole.DEFAULT_ENGINE}"
+    )
     engines = ", ".join(ENGINES)
-    made["up"].add_argument("--host", action="append", default=[], metavar="NAME[:ENGINE]", help=f"engines: {engines}")
-    made["up"].add_argument("--disk", default="", help="give each new host a disk of this size for /aisys, like 2G")
+    made["up"].add_argument(
+        "--host", action="append", default=[], metavar="NAME[:ENGINE]", help=f"engines: {engines}"
+    )
+    made["up"].add_argument(
+        "--disk", default="", help="give each new host a disk of this size for /aisys, like 2G"
+    )
     made["down"].add_argument("--purge", action="store_true", help="forget the hosts' data, too")
     made["status"].add_argument("--json", action="store_true")
     made["exec"].add_argument("--user", default="root")
@@ -164,7 +174,9 @@ def parser() -> argparse.ArgumentParser:
     made["slow"].add_argument("--loss", default="", help="each way, such as 0.1%%")
     made["fill"].add_argument("--leave", type=int, metavar="MB")
     made["sink"].add_argument("action", choices=("up", "read", "down"))
-    made["sink"].add_argument("names", nargs="*", metavar="HOST", help="who gets the way out (up); default: all")
+    made["sink"].add_argument(
+        "names", nargs="*", metavar="HOST", help="who gets the way out (up); default: all"
+    )
     return top
 
 

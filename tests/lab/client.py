@@ -37,7 +37,9 @@ def call(*words: str, stdin: bytes | None = None) -> str:
 def _call(words: tuple[str, ...], stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
     argv = command_line(*words)
     if stdin is None:
-        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, cwd=REPOSITORY, check=False)
+        return subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, cwd=REPOSITORY, check=False
+        )
     return subprocess.run(argv, input=stdin, capture_output=True, cwd=REPOSITORY, check=False)
 
 
@@ -98,7 +100,9 @@ class Lab:
         """Run a command inside a host and return how it ended, whatever its status."""
         return _call(("exec", "--user", user, name, "--", *argv), stdin)
 
-    def exec(self, name: str, argv: tuple[str, ...], *, user: str = "root", stdin: bytes | None = None) -> str:
+    def exec(
+        self, name: str, argv: tuple[str, ...], *, user: str = "root", stdin: bytes | None = None
+    ) -> str:
         """Run a command inside a host and return its output; raises LabError when it fails."""
         return call("exec", "--user", user, name, "--", *argv, stdin=stdin)
 

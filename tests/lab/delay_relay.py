@@ -1,8 +1,8 @@
 """A wire with a length: passes Ethernet frames between two taps, each frame a fixed time after it came.
 
-Run by `shaping` in the switch's network namespace as `python3 delay_relay.py TAP TAP SECONDS`; the taps vanish
-when it ends. The kernel's own netem is not in every kernel; taps are. Frames carry a virtio header, so that a
-burst of TCP segments passes as one large frame and the relay is not what limits the speed.
+Run by `shaping` in the switch's network namespace as `python3 delay_relay.py TAP TAP SECONDS`; the taps
+vanish when it ends. netem would do the same, but not every kernel has it (CONFIG_NET_SCH_NETEM). Frames
+carry a virtio header: a burst of TCP segments passes as one large frame, and the relay is no bottleneck.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import struct
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 
 TUNSETIFF = 0x400454CA
 TUNSETOFFLOAD = 0x400454D0
@@ -33,21 +34,17 @@ def open_tap(name: str) -> int:
 
 def take_frames(tap: int, due: float, waiting: deque[tuple[float, bytes]]) -> None:
     """Read what has come in and note when it shall go out."""
-    for _ in range(FRAMES_AT_ONCE):
-        try:
+    with suppress(BlockingIOError):
+        for _ in range(FRAMES_AT_ONCE):
             waiting.append((due, os.read(tap, LARGEST_FRAME)))
-        except BlockingIOError:
-            return
 
 
 def give_frames(tap: int, now: float, waiting: deque[tuple[float, bytes]]) -> None:
     """Write every frame whose time has come; a full queue drops it, as a wire does."""
     while waiting and waiting[0][0] <= now:
         frame = waiting.popleft()[1]
-        try:
+        with suppress(OSError):
             os.write(tap, frame)
-        except OSError:
-            continue
 
 
 def relay(near: int, far: int, seconds: float) -> None:

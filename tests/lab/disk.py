@@ -18,7 +18,7 @@ MEGABYTE = 1_000_000
 def fill(host: LabHost, leave_megabytes: int) -> int:
     """Fill the disk of a host's /aisys but for so many megabytes; return the bytes that are left."""
     if not host.disk:
-        raise LabError(f"{host.name} has no disk of its own to fill: take it down, then `up --host … --disk 2G`")
+        raise LabError(f"{host.name} has no disk of its own to fill: `down`, then `up --host … --disk 2G`")
     path = file_system_of(host.name) / FILLER
     path.unlink(missing_ok=True)
     free = _free(host)

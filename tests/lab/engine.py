@@ -6,30 +6,28 @@ import json
 import os
 import signal
 import socket
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.lab.errors import LabError
+from tests.lab.names import CONTROL_GROUP
 from tests.lab.namespaces import enter, file_system_of
 from tests.lab.roots import engine_kind
-from tests.lab.shell import wait_until
+from tests.lab.shell import start_detached, wait_until
 from tests.lab.state import write_file
 
 if TYPE_CHECKING:
     from tests.lab.state import Folders, LabHost
 
-CGROUP = "kit-lab"
-"""Containers of every host are in control groups below this one."""
 START_SECONDS = 30
 STOP_SECONDS = 20
-LOG = "/var/log/dockerd.log"
+LOG = "var/log/dockerd.log"
 
 
 def settings_of(folders: Folders, host: LabHost) -> dict[str, Any]:
     """Return a host's daemon.json: what the lab needs, then what `engine-set` put there."""
-    own = {"cgroup-parent": f"/{CGROUP}/{host.name}", "shutdown-timeout": 3, "log-level": "warn"}
+    own = {"cgroup-parent": f"/{CONTROL_GROUP}/{host.name}", "shutdown-timeout": 3, "log-level": "warn"}
     if engine_kind(host.engine).containerd_store:
         own["features"] = {"containerd-snapshotter": True}
     more = folders.host(host.name) / "engine.json"
@@ -38,7 +36,7 @@ def settings_of(folders: Folders, host: LabHost) -> dict[str, Any]:
 
 
 def change_settings(folders: Folders, host: LabHost, settings: dict[str, Any]) -> None:
-    """Keep more daemon.json keys for a host; None takes a key out. They count from the engine's next start."""
+    """Keep more daemon.json keys for a host (None takes one out), for the engine's next start."""
     path = folders.host(host.name) / "engine.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     kept = {key: value for key, value in {**before, **settings}.items() if value is not None}
@@ -67,20 +65,15 @@ def start_engine(folders: Folders, host: LabHost) -> None:
     root = file_system_of(host.name)
     write_file(root / "etc/docker/daemon.json", json.dumps(settings_of(folders, host), indent=1))
     # A killed engine leaves its pid file; the number may belong to another process by now.
-    start = f"rm -f /run/docker.pid /run/docker/containerd/containerd.pid; exec dockerd >>{LOG} 2>&1 </dev/null"
-    subprocess.Popen(
-        enter(host.name, ("sh", "-c", start)),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    start = "rm -f /run/docker.pid /run/docker/containerd/containerd.pid; exec dockerd"
+    with (root / LOG).open("ab") as log:
+        start_detached(enter(host.name, ("sh", "-c", start)), log)
 
 
 def wait_for_engine(name: str) -> None:
     """Return when a host's engine answers; raises LabError with the last lines of its log."""
     if not wait_until(lambda: engine_answers(name), START_SECONDS):
-        log = (file_system_of(name) / LOG.lstrip("/")).read_text(encoding="utf-8", errors="replace")
+        log = (file_system_of(name) / LOG).read_text(encoding="utf-8", errors="replace")
         raise LabError(f"the engine of {name} did not start: " + "\n".join(log.splitlines()[-8:]))
 
 
@@ -97,13 +90,13 @@ def engine_pids(name: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-def stop_engine(name: str) -> None:
-    """Ask a host's engine to stop, with its containers, and wait until it has."""
+def stop_engine(name: str, seconds: float = STOP_SECONDS) -> None:
+    """Ask a host's engine to stop, with its containers; kill it when that takes longer than given."""
     for pid in engine_pids(name):
         with suppress(OSError):
             if Path(f"/proc/{pid}/comm").read_text().strip() == "dockerd":
                 os.kill(pid, signal.SIGTERM)
-    if not wait_until(lambda: not engine_pids(name), STOP_SECONDS):
+    if not wait_until(lambda: not engine_pids(name), seconds):
         for pid in engine_pids(name):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

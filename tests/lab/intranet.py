@@ -1,4 +1,4 @@
-"""The whole intranet: up (adds and mends hosts), down (whatever is left of it, after a crash too), and a table."""
+"""The whole intranet: up (adds and mends hosts), down (whatever is left of it, after a crash too), status."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.lab.engine import CGROUP, engine_answers, start_engine, stop_engine, wait_for_engine
+from tests.lab.engine import engine_answers, start_engine, stop_engine, wait_for_engine
 from tests.lab.errors import LabError
-from tests.lab.links import SWITCH, ensure_link, ensure_switch, free_prefix, is_cut, remove_links
+from tests.lab.links import ensure_link, ensure_switch, free_prefix, is_cut, remove_links
+from tests.lab.names import CONTROL_GROUP, LAB, SWITCH, netns_of
 from tests.lab.namespaces import (
     INIT,
     NAMED,
@@ -18,8 +19,9 @@ from tests.lab.namespaces import (
     enter,
     file_system_of,
     init_of,
+    kill_all,
     kill_all_in,
-    netns_of,
+    processes_above,
     wait_for_boot,
 )
 from tests.lab.roots import engine_kind, ready_root
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from tests.lab.state import Folders, LabHost
 
 DEFAULT_ENGINE = "20.10"
+GRACE_SECONDS = 5
+"""How long an engine may take to end its containers when the lab goes down; then the power is cut."""
 
 
 def up(folders: Folders, wanted: tuple[tuple[str, str], ...], disk: str = "") -> Intranet:
@@ -69,26 +73,29 @@ def _with_hosts(folders: Folders, wanted: tuple[tuple[str, str], ...], disk: str
             raise LabError(f"{name!r} cannot name a host: letters and digits only, at most 12")
         known = {host.name: host for host in intranet.hosts}.get(name)
         if known and init_of(name) is not None and (known.engine, known.disk) != (engine, disk or known.disk):
-            raise LabError(f"{name} runs with engine {known.engine}; take it down before it becomes another one")
-        if known and known.engine != engine:
-            shutil.rmtree(folders.host(name))
+            raise LabError(f"{name} runs, with engine {known.engine}: `down` first, then it can be another")
         intranet = intranet.with_host(name, engine, disk or (known.disk if known else ""))
     write_intranet(folders, intranet)
     return intranet
 
 
-def _names(intranet: Intranet, name: str) -> str:
+def _names(intranet: Intranet) -> str:
+    """Return /etc/hosts. Own names lead to the intranet's address: on 127.0.0.1 no two hosts ever meet."""
     lines = [f"{intranet.address(host.name)} {host.name}" for host in intranet.hosts]
-    # A real host's own name stands before the loopback's, or ranks would meet on 127.0.0.1.
-    return "".join(line + "\n" for line in [*lines, "127.0.0.1 localhost", "::1 localhost", f"# hosts file of {name}"])
+    return "\n".join(("127.0.0.1 localhost", "::1 localhost", *lines)) + "\n"
 
 
 def _lay_out(folders: Folders, intranet: Intranet, host: LabHost, login_key: str) -> None:
     """Write what is the host's own into the top of its file system, before it starts."""
     kill_all_in(netns_of(host.name))
-    ready_root(folders, host.engine)
+    root = ready_root(folders, host.engine)
+    made_for = folders.host(host.name) / "root.txt"
+    if made_for.exists() and made_for.read_text(encoding="utf-8") != root.name:
+        # Another root below would not fit what the host has written on top, nor its engine's store.
+        shutil.rmtree(made_for.parent)
+    write_file(made_for, root.name)
     upper = folders.host(host.name) / "upper"
-    write_file(upper / "etc/hosts", _names(intranet, host.name))
+    write_file(upper / "etc/hosts", _names(intranet))
     write_file(upper / "etc/hostname", host.name + "\n")
     write_file(upper / "etc/resolv.conf", NO_RESOLVER)
     write_file(upper / "etc/lab-init", INIT, 0o755)
@@ -100,7 +107,7 @@ def _tell_names(intranet: Intranet) -> None:
     for host in intranet.hosts:
         if init_of(host.name) is not None:
             path = file_system_of(host.name) / "etc/hosts"
-            path.write_text(_names(intranet, host.name), encoding="utf-8")
+            path.write_text(_names(intranet), encoding="utf-8")
 
 
 def down(folders: Folders, *, purge: bool = False) -> None:
@@ -108,10 +115,12 @@ def down(folders: Folders, *, purge: bool = False) -> None:
     with locked(folders.state / "lock"):
         intranet = read_intranet(folders)
         names = {host.name for host in intranet.hosts} if intranet else set()
-        names |= {path.name.removeprefix("kitlab-") for path in NAMED.glob("kitlab-*")}
+        names |= {path.name.removeprefix(f"{LAB}-") for path in NAMED.glob(f"{LAB}-*")}
         with ThreadPoolExecutor() as each:
             list(each.map(stop_host, sorted(names)))
         kill_all_in(SWITCH)
+        # Hosts whose named network namespace somebody removed.
+        kill_all(lambda: processes_above(folders.state / "hosts"))
         remove_links(tuple(sorted(names)))
         _remove_control_groups()
     if purge:
@@ -122,15 +131,15 @@ def stop_host(name: str) -> None:
     """Stop one host: its engine first, so that its store is whole, then everything else at once."""
     if init_of(name) is not None:
         with suppress(LabError):
-            stop_engine(name)
+            stop_engine(name, GRACE_SECONDS)
     kill_all_in(netns_of(name))
 
 
 def _remove_control_groups() -> None:
-    tops = [*Path("/sys/fs/cgroup").glob(f"*/{CGROUP}"), Path("/sys/fs/cgroup") / CGROUP]
+    tops = [*Path("/sys/fs/cgroup").glob(f"*/{CONTROL_GROUP}"), Path("/sys/fs/cgroup") / CONTROL_GROUP]
     for top in tops:
-        folders = sorted((path for path in top.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
-        for folder in [*folders, top]:
+        below = [path for path in top.rglob("*") if path.is_dir()]
+        for folder in [*sorted(below, key=lambda path: -len(path.parts)), top]:
             with suppress(OSError):
                 folder.rmdir()
 

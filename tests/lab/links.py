@@ -1,7 +1,7 @@
-"""The intranet's wires: one switch in a network namespace of its own, a link from it to each host and to the machine.
+"""The intranet's wires: a switch in a network namespace of its own, linked to each host and to the machine.
 
-The switch is not in the machine's network namespace, so neither the machine's firewall (Docker's included) sees
-the hosts' traffic nor do the hosts' engines touch the machine's firewall. Nothing routes from it to anywhere.
+The switch is not in the machine's network namespace: the machine's firewall (Docker's rules included) does
+not see the hosts' traffic, and the hosts' engines do not touch the machine's firewall. It routes to nowhere.
 """
 
 from __future__ import annotations
@@ -11,16 +11,13 @@ import json
 from typing import TYPE_CHECKING
 
 from tests.lab.errors import LabError
-from tests.lab.namespaces import NAMED, netns_of
+from tests.lab.names import MACHINE_LINK, SWITCH, netns_of
+from tests.lab.namespaces import NAMED
 from tests.lab.shell import run, try_run
 
 if TYPE_CHECKING:
     from tests.lab.state import Intranet, LabHost
 
-SWITCH = "kitlab"
-"""Name of the switch's network namespace."""
-MACHINE_LINK = "kitlab0"
-"""The machine's own interface on the intranet; its address ends in .1."""
 PREFIXES = ("10.77.0", "10.177.77", "172.29.77", "192.168.177")
 
 
@@ -33,8 +30,11 @@ def free_prefix() -> str:
         if link.get("ifname") != MACHINE_LINK
         for address in link.get("addr_info", ())
     ]
-    routes = [route["dst"] for route in json.loads(run("ip", "-json", "-4", "route")) if route.get("dev") != MACHINE_LINK]
-    own += [ipaddress.ip_network(route) for route in routes if route != "default"]
+    routes = json.loads(run("ip", "-json", "-4", "route"))
+    others = [
+        route["dst"] for route in routes if route.get("dev") != MACHINE_LINK and route["dst"] != "default"
+    ]
+    own += [ipaddress.ip_network(route) for route in others]
     for prefix in PREFIXES:
         if not any(ipaddress.ip_network(f"{prefix}.0/24").overlaps(other) for other in own):
             return prefix
@@ -118,9 +118,10 @@ def is_cut(host: LabHost) -> bool:
 
 
 def remove_links(names: tuple[str, ...]) -> None:
-    """Remove the switch, the machine's link and the named hosts' network namespaces, whatever is there of them."""
+    """Remove the switch, the machine's link and the hosts' network namespaces, whatever is there of them."""
     for netns in (*(netns_of(name) for name in names), SWITCH):
         if (NAMED / netns).exists() and not try_run("ip", "netns", "delete", netns):
+            try_run("umount", "--lazy", str(NAMED / netns))
             (NAMED / netns).unlink(missing_ok=True)
     if try_run("ip", "link", "show", MACHINE_LINK):
         run("ip", "link", "delete", MACHINE_LINK)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.lab.errors import LabError
-from tests.lab.shell import run, wait_until
+from tests.lab.names import netns_of
+from tests.lab.shell import run, start_detached, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.lab.state import Folders, LabHost
 
 NAMED = Path("/run/netns")
@@ -33,11 +35,6 @@ MACHINE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BOOT_SECONDS = 15
 
 
-def netns_of(name: str) -> str:
-    """Return the name of a host's network namespace."""
-    return f"kitlab-{name}"
-
-
 def processes_in(netns: str) -> tuple[int, ...]:
     """Return the machine's process numbers of everything in a named network namespace."""
     try:
@@ -49,6 +46,18 @@ def processes_in(netns: str) -> tuple[int, ...]:
         if entry.name.isdigit():
             with suppress(OSError):
                 if (entry / "ns/net").stat().st_ino == wanted:
+                    found.append(int(entry.name))
+    return tuple(found)
+
+
+def processes_above(folder: Path) -> tuple[int, ...]:
+    """Return everything that runs in the file system of a host whose own folder is below this one."""
+    mark = f"upperdir={folder}/".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                if mark in (entry / "mountinfo").read_bytes():
                     found.append(int(entry.name))
     return tuple(found)
 
@@ -82,9 +91,9 @@ def enter(name: str, argv: tuple[str, ...], user: str = "root") -> tuple[str, ..
     pid = str(running_init(name))
     home = "/root" if user == "root" else f"/home/{user}"
     inside = ("nsenter", "--target", pid, "--all", "--root", f"--wd=/proc/{pid}/root{home}")
-    clean = ("env", "-i", f"PATH={MACHINE_PATH}", f"HOME={home}", f"USER={user}", "LANG=C.UTF-8", "TERM=xterm")
+    login = (f"PATH={MACHINE_PATH}", f"HOME={home}", f"USER={user}", "LANG=C.UTF-8", "TERM=xterm")
     other = () if user == "root" else ("setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups")
-    return (*inside, *other, *clean, *argv)
+    return (*inside, *other, "env", "-i", *login, *argv)
 
 
 def boot(folders: Folders, host: LabHost, root: Path) -> None:
@@ -96,10 +105,11 @@ def boot(folders: Folders, host: LabHost, root: Path) -> None:
     (folder / "tmp").chmod(0o1777)
     disk = _disk_image(folder, host.disk)
     spaces = ("--mount", "--propagation", "private", "--pid", "--fork", "--uts", "--ipc")
-    argv = ("nsenter", f"--net={NAMED / netns_of(host.name)}", "unshare", *spaces, "/bin/sh", str(BOOT_SCRIPT))
+    wire = f"--net={NAMED / netns_of(host.name)}"
+    argv = ("nsenter", wire, "unshare", *spaces, "/bin/sh", str(BOOT_SCRIPT))
     given = {"NAME": host.name, "ROOT": str(root), "STATE": str(folder), "DISK": disk, "PATH": MACHINE_PATH}
     with (folder / "boot.log").open("wb") as log:
-        subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=given, start_new_session=True)
+        start_detached(argv, log, env=given)
 
 
 def _disk_image(folder: Path, size: str) -> str:
@@ -132,11 +142,17 @@ def kill_process(pid: int) -> None:
 
 def kill_all_in(netns: str) -> None:
     """Kill everything in a named network namespace and wait until it is gone."""
+    kill_all(lambda: processes_in(netns))
+
+
+def kill_all(find: Callable[[], tuple[int, ...]]) -> None:
+    """Kill what is found until nothing is; raises LabError when something stays."""
 
     def gone() -> bool:
-        for pid in processes_in(netns):
+        found = find()
+        for pid in found:
             kill_process(pid)
-        return not processes_in(netns)
+        return not found
 
     if not wait_until(gone, BOOT_SECONDS):
-        raise LabError(f"processes {processes_in(netns)} in {netns} survive SIGKILL (a stuck disk?)")
+        raise LabError(f"processes {find()} survive SIGKILL (a stuck disk?)")

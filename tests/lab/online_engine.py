@@ -1,8 +1,8 @@
 """A Docker engine for the online machine: private, beside whatever engine the machine runs already.
 
-It lies in a mount and a PID namespace of its own: it cannot see the machine's containerd (which it would share
-otherwise, containers and all), and ending its first process ends everything it started. Its containers have no
-network: builds copy in what was fetched outside.
+It lies in a mount and a PID namespace of its own: it cannot see the machine's containerd (which it would
+share otherwise, containers and all), and ending its first process ends everything it started. Its containers
+have no network: builds copy in what was fetched outside.
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.lab.engine import CGROUP, answers
+from tests.lab.engine import answers
 from tests.lab.errors import LabError
-from tests.lab.shell import wait_until
+from tests.lab.names import CONTROL_GROUP
+from tests.lab.namespaces import kill_all
+from tests.lab.shell import start_detached, wait_until
 from tests.lab.state import locked, write_file
 
 if TYPE_CHECKING:
     from tests.lab.state import Folders
 
 START_SECONDS = 30
-STOP_SECONDS = 20
+STOP_SECONDS = 5
 START = """set -eu
 mkdir -p /run/containerd
 mount -t tmpfs own-containerd /run/containerd
@@ -50,14 +51,8 @@ def _start(folders: Folders) -> None:
     spaces = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc")
     log = folders.engine / "dockerd.log"
     with log.open("ab") as file:
-        subprocess.Popen(
-            (*spaces, "/bin/sh", "-c", START, "dockerd", *_settings(folders)),
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            env={**os.environ, "FOLDER": str(folders.engine)},
-            start_new_session=True,
-        )
+        argv = (*spaces, "/bin/sh", "-c", START, "dockerd", *_settings(folders))
+        start_detached(argv, file, env={**os.environ, "FOLDER": str(folders.engine)})
     if not wait_until(lambda: answers(folders.engine_socket), START_SECONDS):
         last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
         raise LabError("the online machine's engine did not start: " + "\n".join(last))
@@ -77,7 +72,7 @@ def _settings(folders: Folders) -> tuple[str, ...]:
         "--ip6tables=false",
         "--ip-forward=false",
         "--ip-masq=false",
-        f"--cgroup-parent=/{CGROUP}/online",
+        f"--cgroup-parent=/{CONTROL_GROUP}/online",
         "--shutdown-timeout=3",
         "--log-level=warn",
         *group,
@@ -108,13 +103,5 @@ def _daemons(folders: Folders) -> tuple[int, ...]:
 
 
 def _kill_all(folders: Folders) -> None:
-    """Kill the daemon, which is PID 1 of its namespace: the kernel ends containerd, shims and containers with it."""
-
-    def gone() -> bool:
-        for pid in _daemons(folders):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        return not _daemons(folders)
-
-    if not wait_until(gone, STOP_SECONDS):
-        raise LabError(f"dockerd {_daemons(folders)} survives SIGKILL (a stuck disk?)")
+    """Kill the daemon, PID 1 of its namespace: the kernel ends containerd, shims and containers with it."""
+    kill_all(lambda: _daemons(folders))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,7 +50,7 @@ def install_packages() -> tuple[str, ...]:
         return ()
     if not shutil.which("apt-get"):
         wanted = ", ".join(missing_packages())
-        raise LabUnavailableError(f"the lab installs its packages by apt, which is not here; it lacks: {wanted}")
+        raise LabUnavailableError(f"there is no apt-get here; the lab lacks: {wanted}")
     with locked(APT_LOCK):
         missing = missing_packages()
         env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

@@ -12,7 +12,7 @@ from tests.lab.errors import LabUnavailableError
 from tests.lab.shell import try_run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PASSED_ON = ("KIT_LAB_STATE", "KIT_LAB_CACHE", "KIT_LAB_MIRROR")
+PASSED_ON = ("KIT_LAB_NAME", "KIT_LAB_STATE", "KIT_LAB_CACHE", "KIT_LAB_MIRROR")
 
 
 def why_unavailable() -> str:

@@ -110,7 +110,9 @@ def _build(kind: EngineKind, root: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     print(f"lab: making a Debian {kind.suite} root in {root} (once; minutes)", file=sys.stderr, flush=True)
     include = ",".join((*PACKAGES, *kind.packages))
-    words = ["debootstrap", "--variant=minbase", f"--include={include}", kind.suite, str(partial)]
+    # In a mount namespace of its own: a killed debootstrap leaves no mounts in a folder to be removed.
+    own = ("unshare", "--mount", "--propagation", "private")
+    words = [*own, "debootstrap", "--variant=minbase", f"--include={include}", kind.suite, str(partial)]
     mirror = debian_mirror()
     run(*words, *([mirror] if mirror else []), env=_download_environment())
     for script in (HIDE_PYTHON, FINISH):
@@ -119,7 +121,7 @@ def _build(kind: EngineKind, root: Path) -> None:
 
 
 def debian_mirror() -> str:
-    """Return the Debian mirror that this machine's apt uses (KIT_LAB_MIRROR wins), or "" for debootstrap's own."""
+    """Return the Debian mirror that KIT_LAB_MIRROR or apt's sources name, or "" for debootstrap's own."""
     named = os.environ.get("KIT_LAB_MIRROR", "")
     sources = Path("/etc/apt")
     files = [*sources.glob("sources.list"), *sources.glob("sources.list.d/*")]

@@ -1,23 +1,23 @@
 """A host's link made slow: rate by tc's token bucket, loss by nft, delay by a relay, each way alike.
 
-What is measured through such a link is: TCP cubic on both ends (links.py pins it by route), frames cut to the MTU
-before they arrive (segmentation offload off on the link), a queue of 50 ms before the bottleneck.
+What is measured through such a link: TCP cubic on both ends (links.py pins it by route), frames cut to the
+MTU before they arrive (segmentation offload off on the link), a queue of 50 ms before the bottleneck.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.lab.errors import LabError
-from tests.lab.links import SWITCH, port_of, switch_words
-from tests.lab.namespaces import NAMED, kill_process, netns_of, processes_in
-from tests.lab.shell import run, try_run, wait_until
+from tests.lab.links import port_of, switch_words
+from tests.lab.names import SWITCH, netns_of
+from tests.lab.namespaces import NAMED, kill_process, processes_in
+from tests.lab.shell import run, start_detached, try_run, wait_until
 from tests.lab.state import write_file
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ def parse_shape(rate: str, delay: str, loss: str) -> Shape:
     found_delay = re.fullmatch(r"(\d+(?:\.\d+)?)ms", delay or "0ms")
     found_loss = re.fullmatch(r"(\d+(?:\.\d+)?)%", loss or "0%")
     if not (found_rate and found_delay and found_loss):
-        raise LabError(f"write a link as --rate 1gbit --delay 88ms --loss 0.1%, not {rate!r} {delay!r} {loss!r}")
+        said = f"{rate!r} {delay!r} {loss!r}"
+        raise LabError(f"write a link as --rate 1gbit --delay 88ms --loss 0.1%, not {said}")
     bits = int(float(found_rate.group(1)) * UNITS[found_rate.group(2)])
     return Shape(bits, float(found_delay.group(1)) / 1e3, float(found_loss.group(1)) / 100)
 
@@ -111,7 +112,7 @@ def _bucket(bits: int) -> tuple[str, ...]:
 def _loss_rules(device: str, loss: float) -> str:
     lost = f"numgen random mod {LOSS_STEPS} < {int(loss * LOSS_STEPS)} drop"
     hook = f"type filter hook ingress device {device} priority 0; policy accept;"
-    return f"table netdev kitlab_{device} {{ chain lossy {{ {hook} {lost} }} }}\n"
+    return f"table netdev kitlab_{device} {{ chain lossy {{ {hook} {lost}; }}; }}\n"
 
 
 def _relays(host: LabHost) -> tuple[int, ...]:
@@ -126,7 +127,7 @@ def _lengthen(folders: Folders, host: LabHost, seconds: float) -> None:
     log = folders.host(host.name) / "relay.log"
     argv = ("nsenter", f"--net={NAMED / SWITCH}", sys.executable, str(RELAY), near, far, str(seconds))
     with log.open("wb") as file:
-        subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
+        start_detached(argv, file)
     if not wait_until(lambda: try_run("ip", "-n", SWITCH, "link", "show", far), 5):
         raise LabError(f"the delay of {host.name} did not start: {log.read_text(encoding='utf-8')}")
     words = ("ip", "-n", SWITCH, "link")

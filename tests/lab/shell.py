@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from tests.lab.errors import LabError
 
@@ -29,6 +29,12 @@ def run(*argv: str, stdin: bytes | None = None, env: Mapping[str, str] | None = 
 def try_run(*argv: str) -> bool:
     """Run a program whose failure is an answer, too; return whether it ended with status 0."""
     return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+
+def start_detached(argv: tuple[str, ...], output: IO[bytes], env: Mapping[str, str] | None = None) -> None:
+    """Start a program that outlives this one; what it prints goes to a file."""
+    words: dict[str, Any] = {"stdout": output, "stderr": output, "env": env, "start_new_session": True}
+    subprocess.Popen(argv, stdin=subprocess.DEVNULL, **words)
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float, pause: float = 0.05) -> bool:

@@ -1,23 +1,22 @@
 """A way out of the intranet that ends in counters, to prove that nothing takes it.
 
-Hosts get a default route and a resolver; both lead to the switch's network namespace, where every packet to an
-address outside the intranet is counted and ends (connections are refused), and every name query is counted and
-answered with an address outside. Kernel counters count, so nothing depends on the name server's honesty.
+Hosts get a default route and a resolver; both lead to the switch's network namespace, where every packet to
+an address outside the intranet is counted and ends (connections are refused), and every name query is counted
+and answered with an address outside. The kernel counts, so nothing depends on the name server's honesty.
 Containers have copies of resolv.conf from when they were started: raise the sink first.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.lab.errors import LabError
-from tests.lab.links import SWITCH
-from tests.lab.namespaces import NAMED, file_system_of, init_of, kill_process, netns_of, processes_in
-from tests.lab.shell import run, try_run, wait_until
+from tests.lab.names import SWITCH, netns_of
+from tests.lab.namespaces import NAMED, file_system_of, init_of, kill_process, processes_in
+from tests.lab.shell import run, start_detached, try_run, wait_until
 
 if TYPE_CHECKING:
     from tests.lab.state import Folders, Intranet, LabHost
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 SERVER = Path(__file__).with_name("sink_names.py")
 INSIDE = ("nsenter", f"--net={NAMED / SWITCH}")
 TABLE = ("table", "inet", "kitlab_sink")
+SAID_AS = {"routed_out": "packets", "asked": "queries"}
 NO_RESOLVER = "# an air gap: no resolver\n"
 
 
@@ -37,13 +37,13 @@ def _rules(prefix: str) -> str:
     # 224.0.0.0/3 is multicast and broadcast, which no router passes on.
     return f"""
 table inet kitlab_sink {{
-    counter packets {{}}
-    counter queries {{}}
+    counter routed_out {{}}
+    counter asked {{}}
     chain arriving {{
         type filter hook prerouting priority -300; policy accept;
-        iifname "switch" udp dport 53 counter name queries
-        iifname "switch" tcp dport 53 tcp flags & (syn | ack) == syn counter name queries
-        iifname "switch" ip daddr != {{ {prefix}.0/24, 224.0.0.0/3 }} counter name packets
+        iifname "switch" udp dport 53 counter name asked
+        iifname "switch" tcp dport 53 tcp flags & (syn | ack) == syn counter name asked
+        iifname "switch" ip daddr != {{ {prefix}.0/24, 224.0.0.0/3 }} counter name routed_out
     }}
 }}
 """
@@ -70,8 +70,7 @@ def _start_server(folders: Folders, address: str) -> None:
     folders.sink.mkdir(parents=True, exist_ok=True)
     log = folders.sink / "names.log"
     with log.open("wb") as file:
-        argv = (*INSIDE, sys.executable, str(SERVER), address)
-        subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
+        start_detached((*INSIDE, sys.executable, str(SERVER), address), file)
     listening = (*INSIDE, "sh", "-c", f"ss -Hlun src {address}:53 | grep -q .")
     if not wait_until(lambda: try_run(*listening), 5):
         raise LabError(f"the sink's name server did not start: {log.read_text(encoding='utf-8')}")
@@ -106,4 +105,4 @@ def sink_counts() -> dict[str, int]:
         raise LabError("the sink is not up: python3 -m tests.lab sink up")
     said = json.loads(run(*INSIDE, "nft", "-j", "list", "counters", *TABLE))
     found = [entry["counter"] for entry in said["nftables"] if "counter" in entry]
-    return {counter["name"]: int(counter["packets"]) for counter in found}
+    return {SAID_AS[counter["name"]]: int(counter["packets"]) for counter in found}

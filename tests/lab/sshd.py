@@ -1,4 +1,4 @@
-"""Keys and names: one login key for the lab, one host key for each host, and the files with which ssh knows them."""
+"""Keys and names: a login key for the lab, a host key for each host, the files by which ssh knows them."""
 
 from __future__ import annotations
 
@@ -60,9 +60,10 @@ def host_key_line(folders: Folders, name: str) -> str:
 def write_client_files(folders: Folders, intranet: Intranet) -> None:
     """Write known_hosts and ssh_config for everybody on this machine."""
     known = [
-        f"{host.name},{intranet.address(host.name)} {host_key_line(folders, host.name)}" for host in intranet.hosts
+        f"{host.name},{intranet.address(host.name)} {host_key_line(folders, host.name)}\n"
+        for host in intranet.hosts
     ]
-    write_file(folders.known_hosts, "".join(line + "\n" for line in known))
+    write_file(folders.known_hosts, "".join(known))
     blocks = [
         f"Host {host.name} {intranet.address(host.name)}\n"
         f"    HostName {intranet.address(host.name)}\n"

@@ -49,7 +49,7 @@ class Intranet:
             if host.name == name:
                 return host
         known = ", ".join(host.name for host in self.hosts) or "none"
-        raise LabError(f"the lab has no host {name!r}; it has: {known}. Add it: python3 -m tests.lab up --host {name}")
+        raise LabError(f"the lab has no host {name!r}; it has: {known}. `up --host {name}` adds it")
 
     def with_host(self, name: str, engine: str, disk: str) -> Intranet:
         """Return the intranet with this host in it; a host that is there keeps its address."""
@@ -96,7 +96,7 @@ class Folders:
 
 
 def lab_folders() -> Folders:
-    """Return the folders that KIT_LAB_STATE and KIT_LAB_CACHE name; raises LabError when sockets would not fit."""
+    """Return what KIT_LAB_STATE and KIT_LAB_CACHE name; raises LabError when sockets would not fit."""
     state = Path(os.environ.get("KIT_LAB_STATE") or "/var/lib/kit-lab").absolute()
     cache = Path(os.environ.get("KIT_LAB_CACHE") or "/var/cache/kit-lab").absolute()
     longest = state / "engine/exec/containerd/containerd-debug.sock.ttrpc"

@@ -1,0 +1,29 @@
+"""Run while kit's own image is built: every module imports, and the command starts."""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+
+import kit
+from prove import ProofError, expected, prove_command, prove_imports, prove_versions
+
+PACKAGES = ("docker", "fabric", "jinja2", "paramiko", "pydantic", "rich", "typer", "yaml", "zstandard")
+NOT_MODULES = ("kit.__main__",)
+
+
+def main() -> None:
+    """Raise ProofError unless the image works."""
+    facts = expected()
+    prove_versions(facts["packages"], ("airgap-kit",))
+    modules = [module.name for module in pkgutil.walk_packages(kit.__path__, "kit.")]
+    prove_imports(*PACKAGES, *(name for name in modules if name not in NOT_MODULES))
+    prove_command("kit", "--help")
+    print(f"kit {facts['stack']}: proven, {len(modules)} modules, {len(facts['packages'])} packages")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ProofError as error:
+        sys.exit(f"PROOF FAILED: {error}")

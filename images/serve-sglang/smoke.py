@@ -1,0 +1,48 @@
+"""Run while the serve-sglang image is built: SGLang imports, and its extensions fit torch and the lock."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from prove import (
+    SITE,
+    ProofError,
+    driver_stub,
+    expected,
+    prove_imports,
+    prove_requirements,
+    prove_symbols,
+    prove_versions,
+)
+
+SERVING = (
+    "sglang.launch_server",
+    "sglang.srt.server_args",
+    "sglang.srt.managers.scheduler",
+    "sglang.srt.models.qwen2",
+    "sglang.srt.models.qwen3",
+    "triton.runtime.build",
+)
+EXTENSIONS = ("sgl_kernel/*.so",)
+
+
+def main() -> None:
+    """Raise ProofError unless the image works."""
+    facts = expected()
+    prove_versions(facts["packages"])
+    prove_requirements(tuple(facts["dropped"]))
+    prove_symbols(*EXTENSIONS)
+    extensions = [path for pattern in EXTENSIONS for path in SITE.glob(pattern)]
+    with TemporaryDirectory() as folder:
+        stub = driver_stub(Path(folder), *extensions)
+        prove_imports("torch", "sgl_kernel", *SERVING, library_path=stub)
+    print(f"serve-sglang {facts['stack']}: proven, {len(facts['packages'])} packages")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ProofError as error:
+        sys.exit(f"PROOF FAILED: {error}")

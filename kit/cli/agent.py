@@ -1,0 +1,107 @@
+"""`kit agent VERB`: what kit's own image does on a host. Hidden; spoken to over SSH by kit itself.
+
+One JSON line on standard input is the request, bytes for the verb may follow. JSON lines come back:
+`{"event": …}` while it works, then one `{"result": …}` or `{"error": …}`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import select
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import typer
+
+from kit.errors import ConfigError, KitError, TransferError
+
+REQUEST_LIMIT = 256 << 20
+"""Most bytes of a request."""
+SILENCE = 180.0
+"""Seconds without a byte from a sender that still owes some, after which it counts as gone."""
+_BUFFER = 1 << 18
+
+Verb = Callable[[dict[str, Any], io.BufferedReader, Callable[[dict[str, Any]], None]], dict[str, Any]]
+
+
+class _Patience(io.RawIOBase):
+    """Standard input that does not wait forever, since a cut line looks like silence."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what there is, once there is something."""
+        if not select.select([self._descriptor], [], [], SILENCE)[0]:
+            raise TransferError(f"the sender was silent for {SILENCE:g} s", fix="run the same command again")
+        return os.readv(self._descriptor, [buffer])
+
+
+def find_verb(verb: str) -> Verb:
+    """Return the function of a verb. Raises ConfigError."""
+    for part in ("kit.ship.agent_verbs", "kit.run.agent_verbs"):
+        found: Verb | None = importlib.import_module(part).VERBS.get(verb)
+        if found is not None:
+            return found
+    raise ConfigError(
+        f"no verb {verb!r}", where="kit agent", fix="use the version of kit that the bundle carries"
+    )
+
+
+def _request(stdin: io.BufferedReader) -> dict[str, Any]:
+    line = stdin.readline(REQUEST_LIMIT)
+    try:
+        request = json.loads(line)
+    except ValueError as error:
+        raise TransferError(
+            "the request is not a JSON line", where="kit agent", why=repr(line[:80])
+        ) from error
+    if not isinstance(request, dict):
+        raise TransferError("the request is not an object", where="kit agent")
+    return request
+
+
+def _as_error(failure: Exception) -> dict[str, Any]:
+    if isinstance(failure, KitError):
+        what, where, why, fix, code = failure.what, failure.where, failure.why, failure.fix, failure.exit_code
+    else:
+        what, where, fix, code = "a bug in kit's agent", "", "report it with what kit printed", 1
+        why = f"{type(failure).__name__}: {failure}"
+    return {"error": {"what": what, "where": where, "why": why, "fix": fix, "exit_code": code}}
+
+
+def answer(verb: str, root: str, stdin: io.BufferedReader, stdout: BinaryIO) -> int:
+    """Do one verb, speaking JSON lines; return the exit code."""
+    lock = threading.Lock()
+
+    def emit(document: dict[str, Any]) -> None:
+        with lock:
+            stdout.write(json.dumps(document, separators=(",", ":")).encode() + b"\n")
+            stdout.flush()
+
+    try:
+        emit({"result": find_verb(verb)(_request(stdin) | {"root": root}, stdin, emit)})
+    except Exception as failure:  # noqa: BLE001 - the border: whatever it was, the other side must hear it
+        document = _as_error(failure)
+        emit(document)
+        return int(document["error"]["exit_code"])
+    return 0
+
+
+def agent(
+    verb: str = typer.Argument(..., help="What to do."),
+    root: str = typer.Option(..., "--root", help="kit's folder on this host."),
+) -> None:
+    """Do one thing for a kit elsewhere (used by kit itself)."""
+    stdin = io.BufferedReader(_Patience(sys.stdin.fileno()), _BUFFER)
+    raise typer.Exit(answer(verb, root, stdin, sys.stdout.buffer))

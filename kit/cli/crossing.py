@@ -1,0 +1,91 @@
+"""Across the air gap: ship, check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from kit.cli.opening import local_manifest, open_project, open_source
+from kit.cli.options import DEFAULT_FILE, Bundle, DryRun, File, HostNames, Json
+from kit.cli.output import bytes_text, show, shown_progress, table
+
+if TYPE_CHECKING:
+    from kit.run.check_hosts import CheckResult
+    from kit.workflow.ship_project import Shipped, ShipPlan
+
+
+def ship(
+    file: File = DEFAULT_FILE,
+    bundle: Bundle = None,
+    host: HostNames = None,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Send each host what it lacks, verify it there, and load it."""
+    from kit.host.connect import connect
+    from kit.run.fleet import chosen_hosts
+    from kit.workflow.ship_project import plan_project_ship, ship_project
+
+    loaded = open_project(file)
+    names = chosen_hosts(loaded, tuple(host or ()))
+    source = open_source(file, bundle)
+    if dry_run:
+        show(plan_project_ship(loaded, source, names, connect), _planned, as_json=as_json)
+        return
+    with shown_progress() as progress:
+        result = ship_project(loaded, source, names, connect, progress)
+    show(result, _shipped, as_json=as_json)
+
+
+def _planned(plan: ShipPlan) -> Iterator[str]:
+    for step in plan.hosts:
+        there = bytes_text(step.there_bytes)
+        yield f"{step.host}: would send {bytes_text(step.send_bytes)}; {there} are there"
+        if step.sends_kit:
+            yield "  kit's own image first"
+        yield from (f"  load {tag}" for tag in step.loads)
+        yield from (f"  place {tree}" for tree in step.trees)
+
+
+def _shipped(shipped: Shipped) -> Iterator[str]:
+    rows = [
+        (
+            receipt.host,
+            bytes_text(receipt.sent_bytes),
+            bytes_text(receipt.there_bytes),
+            len(receipt.loaded),
+            len(receipt.images),
+            len(receipt.trees),
+            f"{receipt.seconds:.1f} s",
+        )
+        for receipt in shipped.hosts
+    ]
+    yield from table(("HOST", "SENT", "THERE BEFORE", "LOADED", "IMAGES", "TREES", "TIME"), rows)
+
+
+def check(
+    file: File = DEFAULT_FILE, bundle: Bundle = None, host: HostNames = None, as_json: Json = False
+) -> None:
+    """Tell whether every host is fit for its jobs; exit code 5 when one is not."""
+    from kit.run.check_hosts import check_hosts
+    from kit.run.fleet import chosen_hosts
+    from kit.run.machine import real_toolbox
+
+    loaded = open_project(file)
+    names = chosen_hosts(loaded, tuple(host or ()))
+    result = check_hosts(loaded, names, local_manifest(file, bundle), real_toolbox())
+    show(result, _checked, as_json=as_json)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
+
+
+def _checked(result: CheckResult) -> Iterator[str]:
+    rows = [(item.host, item.level, item.code, item.text) for item in result.findings]
+    yield from table(("HOST", "", "CHECK", "FOUND"), rows)
+    for item in result.findings:
+        if item.level != "ok" and item.fix:
+            yield f"{item.host} {item.code}: to mend it: {item.fix}"
+    count = len(result.hosts)
+    yield f"{count} host{'s' if count > 1 else ''}: {'fit' if result.fit else 'NOT fit'}"

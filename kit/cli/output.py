@@ -1,0 +1,77 @@
+"""The one place that writes results: text for people, or one JSON document for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from kit.cli.progress_bars import BarProgress
+    from kit.cli.progress_lines import LineProgress
+
+T = TypeVar("T")
+_STEP = 1000
+"""Between decimal units."""
+
+
+def bytes_text(count: float) -> str:
+    """Return a count of bytes for people, in decimal units."""
+    if count < _STEP:
+        return f"{count:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        count /= _STEP
+        if count < _STEP:
+            return f"{count:.1f} {unit}"
+    return f"{count / _STEP:.1f} TB"
+
+
+def plain(value: Any) -> Any:
+    """Return a result as JSON's own types."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {key: plain(item) for key, item in asdict(value).items()}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def show(result: T, text: Callable[[T], Iterable[str]], *, as_json: bool) -> None:
+    """Write a result to standard output: one JSON document, or the lines that `text` makes of it."""
+    if as_json:
+        sys.stdout.write(json.dumps(plain(result), ensure_ascii=False, indent=1) + "\n")
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in text(result))
+    sys.stdout.flush()
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Yield the lines of a table in aligned columns."""
+    cells = [list(head), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    for row in cells:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+@contextmanager
+def shown_progress() -> Iterator[BarProgress | LineProgress]:
+    """Yield progress on standard error: bars on a terminal, plain lines otherwise."""
+    progress: BarProgress | LineProgress
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from kit.cli.progress_bars import BarProgress
+
+        progress = BarProgress()
+    else:
+        from kit.cli.progress_lines import LineProgress
+
+        progress = LineProgress(sys.stderr)
+    try:
+        yield progress
+    finally:
+        progress.close()

@@ -1,0 +1,97 @@
+"""On the machine with a network: init, lock, bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kit.cli.opening import open_project
+from kit.cli.options import DEFAULT_FILE, DryRun, File, Json
+from kit.cli.output import bytes_text, show, shown_progress, table
+
+if TYPE_CHECKING:
+    from kit.workflow.make_bundle import BundlePlan, Made
+    from kit.workflow.start_project import Started
+    from kit.workflow.write_project_lock import Locked
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write it.")] = Path(),
+    stack: Annotated[str, typer.Option("--stack", help="cu126 (NVIDIA GPUs) or cpu.")] = "cu126",
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Write a kit.yaml to start from, and an example data set."""
+    from kit.workflow.start_project import start_project
+
+    show(start_project(folder, stack, dry_run=dry_run), _started, as_json=as_json)
+
+
+def _started(result: Started) -> Iterator[str]:
+    for path in result.files:
+        yield f"{'would write' if result.dry_run else 'wrote'} {path}"
+    yield "next: put your hosts and model into kit.yaml, then: kit lock"
+
+
+def lock(
+    file: File = DEFAULT_FILE,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Resolve what needs no network; list the rest as pending.")
+    ] = False,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Resolve every input to digests, hashes and revisions, into kit.lock."""
+    from kit.workflow.lock_project import make_lock
+    from kit.workflow.write_project_lock import lock_project
+
+    with shown_progress() as progress:
+        result = lock_project(open_project(file), make_lock, progress, offline=offline, dry_run=dry_run)
+    show(result, _locked, as_json=as_json)
+
+
+def _locked(result: Locked) -> Iterator[str]:
+    yield from (f"  {line}" for line in result.changes)
+    if result.pending:
+        yield "not resolved yet; kit lock on a machine with a network adds it:"
+        yield from (f"  {text}" for text in result.pending)
+    state = "would be written" if result.dry_run else "written"
+    if not (result.first or result.changes):
+        state = "unchanged"
+    yield f"{result.path}: {state}; {result.images} images, {result.trees} models and datasets"
+
+
+def bundle(
+    file: File = DEFAULT_FILE,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="A folder, or NAME.tar for one file.  [default: bundle]"),
+    ] = None,
+    as_json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Build, fetch and pack everything that kit.lock pins."""
+    from kit.workflow.make_bundle import make_bundle, plan_bundle, real_tools
+
+    loaded = open_project(file)
+    if dry_run:
+        show(plan_bundle(loaded, out), _planned, as_json=as_json)
+        return
+    with shown_progress() as progress:
+        result = make_bundle(loaded, out, real_tools(), progress)
+    show(result, _made, as_json=as_json)
+
+
+def _planned(plan: BundlePlan) -> Iterator[str]:
+    yield f"would pack {plan.name} into {plan.path}"
+    yield from (f"  build or pull image {name}" for name in plan.images)
+    yield from (f"  fetch {name}: {files} files, {bytes_text(size)}" for name, files, size in plan.trees)
+
+
+def _made(made: Made) -> Iterator[str]:
+    rows = [(part.kind, part.name, bytes_text(part.size), part.reference) for part in made.parts]
+    yield from table(("KIND", "NAME", "SIZE", "REFERENCE"), rows)
+    yield f"{made.name}: {made.path}, {bytes_text(made.bytes)}, {made.digest} (unsigned)"

@@ -1,0 +1,106 @@
+"""This machine as a host (`address: local`): subprocesses in place of SSH."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+from kit.host.exchange import exchange, run_talk, stream_talk
+from kit.host.port import Completed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from kit.host.port import Argv
+
+_READ = 1 << 18
+_PATIENCE = 5.0
+"""Seconds that a command gets to end by itself."""
+
+
+class _Child:
+    """A subprocess, as `kit.host.exchange.Talk` wants it."""
+
+    def __init__(self, argv: Argv) -> None:
+        pipe = subprocess.PIPE
+        # Through sh, so that a program that is missing answers 127 as it does over SSH. In a session of
+        # its own, so that Ctrl-C reaches kit alone, which then ends what it started.
+        self._process = subprocess.Popen(
+            ("sh", "-c", 'exec "$@"', "sh", *argv),
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            bufsize=0,
+            start_new_session=True,
+        )
+
+    def write(self, chunk: bytes) -> bool:
+        view = memoryview(chunk)
+        stdin = _stream(self._process.stdin)
+        try:
+            while view:
+                view = view[stdin.write(view) :]
+        except (BrokenPipeError, ValueError):
+            return False
+        return True
+
+    def finish_writing(self) -> None:
+        with suppress(OSError):
+            _stream(self._process.stdin).close()
+
+    def read(self, *, errors: bool) -> bytes:
+        stream = _stream(self._process.stderr if errors else self._process.stdout)
+        return stream.read(_READ)
+
+    def wait(self) -> int:
+        status = self._process.wait()
+        _stream(self._process.stdout).close()
+        _stream(self._process.stderr).close()
+        return status
+
+    def abort(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.wait(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _stream(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None  # noqa: S101 - all three were asked for
+    return stream
+
+
+class LocalMachine:
+    """This machine, behind the Host protocol."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """Its name in kit.yaml."""
+        return self._name
+
+    def run(self, argv: Argv, *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
+        """Run a command and return what it said."""
+        return run_talk(self._name, _Child(argv), stdin, timeout)
+
+    def stream(
+        self, argv: Argv, chunks: Iterable[bytes] = (), on_line: Callable[[bytes], None] | None = None
+    ) -> Completed:
+        """Run a command, feeding `chunks` while `on_line` gets each line."""
+        return stream_talk(self._name, _Child(argv), chunks, on_line)
+
+    def receive(self, argv: Argv, sink: Callable[[bytes], None], *, stdin: bytes = b"") -> Completed:
+        """Run a command and hand its raw output to `sink`."""
+        status, errors = exchange(_Child(argv), (stdin,) if stdin else (), sink)
+        return Completed(status, b"", errors)
+
+    def close(self) -> None:
+        """Nothing to end."""

@@ -1,0 +1,83 @@
+"""The image that a build starts from: pulled by digest, or made here out of Debian's packages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from kit.errors import ConfigError
+from kit.images.stacks import Base, Debootstrap
+
+if TYPE_CHECKING:
+    from kit.images.debootstrap_root import RootMaker
+    from kit.images.docker_engine import Engine
+    from kit.images.stacks import PulledImage
+    from kit.progress import Progress
+    from kit.project.model import Mirrors
+
+_FORM = 1  # counts up when roots are made in another way
+_LABEL = "kit.root"
+
+
+def root_digest(spec: Debootstrap) -> str:
+    """Return the digest of what a root is made from."""
+    return hashlib.sha256(json.dumps([_FORM, asdict(spec)], sort_keys=True).encode()).hexdigest()
+
+
+def mirrored(reference: str, registry: str | None) -> str:
+    """Return where a mirror of registries keeps an image: its path below the mirror's name."""
+    if not registry:
+        return reference
+    first, slash, rest = reference.partition("/")
+    if not slash:
+        return f"{registry}/library/{reference}"
+    return f"{registry}/{rest if '.' in first or ':' in first else reference}"
+
+
+def by_digest(image: PulledImage, registry: str | None) -> str:
+    """Return the reference to pull, `name@sha256:…`. Raises ConfigError while the digest is pending."""
+    if image.digest is None:
+        raise ConfigError(
+            "its digest is not resolved yet",
+            where=image.reference,
+            fix="kit lock, on a machine with a network",
+        )
+    name = mirrored(image.reference, registry)
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}@{image.digest}"
+
+
+def ensure_base(
+    base: Base, mirrors: Mirrors, engine: Engine, roots: RootMaker, progress: Progress
+) -> str:
+    """Return the tag of the base in the engine, made or pulled when it is not there yet.
+
+    Raises ConfigError, UnfitError, TransferError or EngineError.
+    """
+    if isinstance(base, Debootstrap):
+        return _ensure_root(base, mirrors.apt, engine, roots, progress)
+    reference = by_digest(base, mirrors.registry)
+    tag = f"kit.invalid/base:{hashlib.sha256((base.digest or '').encode()).hexdigest()[:12]}"
+    task = f"pulling {reference}"
+    progress.start(task)
+    engine.pull(reference, tag)
+    progress.finish(task)
+    return tag
+
+
+def _ensure_root(
+    spec: Debootstrap, apt_mirror: str | None, engine: Engine, roots: RootMaker, progress: Progress
+) -> str:
+    digest = root_digest(spec)
+    tag = f"kit.invalid/base:{digest[:12]}"
+    if engine.find_image(_LABEL, digest):
+        return tag
+    task = f"making the root of {spec.reference}"
+    progress.start(task)
+    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    changes = (f"ENV PATH={path}", f"LABEL {_LABEL}={digest}", 'CMD ["/bin/sh"]')
+    engine.import_root(roots.make(spec, apt_mirror), tag, changes)
+    progress.finish(task)
+    return tag

@@ -1,0 +1,49 @@
+"""Package locks with nothing pending: as kit brings them, or completed online and kept in the cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kit.errors import ConfigError
+from kit.images.image_inputs import read_packages
+from kit.images.install_packages import cache_folder
+from kit.images.lock_packages import Resolver
+from kit.images.packages import PackageLock, parse_packages
+
+if TYPE_CHECKING:
+    from kit.images.stacks import BuiltImage, Stack
+    from kit.images.uv_subprocess import Installer
+
+
+def complete_packages(
+    rule: BuiltImage, stack: Stack, installer: Installer, pip_mirror: str | None
+) -> PackageLock:
+    """Return the image's packages, with what is pending asked of its index. Raises TransferError."""
+    brought = read_packages(rule, stack)
+    if not brought.pending:
+        return brought
+    lock = Resolver(rule, stack, installer, pip_mirror).complete(brought)
+    folder = cache_folder() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{lock.digest.removeprefix('sha256:')}.lock").write_text(lock.text, encoding="utf-8")
+    return lock
+
+
+def locked_packages(
+    rule: BuiltImage, stack: Stack, digest: str, installer: Installer, pip_mirror: str | None
+) -> PackageLock:
+    """Return the packages that kit.lock names by digest. Raises ConfigError when they are others by now."""
+    brought = read_packages(rule, stack)
+    kept = cache_folder() / "locks" / f"{digest.removeprefix('sha256:')}.lock"
+    if brought.pending and kept.is_file():
+        found = parse_packages(kept.read_text(encoding="utf-8"), str(kept))
+    else:
+        found = complete_packages(rule, stack, installer, pip_mirror)
+    if found.digest != digest:
+        raise ConfigError(
+            f"the packages of {rule.name} are not the ones that were locked",
+            where="kit.lock",
+            why=f"locked {digest}, this kit brings {found.digest}",
+            fix="kit lock",
+        )
+    return found

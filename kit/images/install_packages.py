@@ -1,0 +1,150 @@
+"""Puts an image's locked packages into one folder a layer, outside any container.
+
+A folder is named by what is in it and reused while that stays the same. Nothing in it depends on
+this machine: scripts start the image's own Python, and records of where files came from are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import TYPE_CHECKING
+
+from kit.errors import ConfigError
+from kit.images.packages import PackageLock, Pin, partition
+from kit.images.uv_command import UvCommand, index_env, install_argv, torch_index
+
+if TYPE_CHECKING:
+    from kit.images.stacks import BuiltImage, Stack
+    from kit.images.uv_subprocess import Installer
+
+HOME = "/opt/kit"
+"""Root of the virtual environment in every image."""
+LAYER_LIMIT = 2_000_000_000
+"""Bytes. Some registries and proxies refuse larger layers."""
+_FORM = "1"  # counts up when the folders of earlier versions must not be reused
+_SHEBANG = re.compile(rb"\A#!(?:/bin/sh\n'''exec' [^\n]*\n' '''|[^\n]*python[^\n]*)\n")
+_MACHINE_BOUND = ("uv_cache.json", "direct_url.json", "REQUESTED", "INSTALLER")
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledLayer:
+    """The packages of one layer, installed."""
+
+    name: str
+    folder: Path | None
+    """None when no package belongs to it."""
+    size: int
+    """Bytes."""
+
+
+def cache_folder() -> Path:
+    """Return the folder that kit keeps installed layers and completed locks in (`KIT_CACHE` names another)."""
+    given = os.environ.get("KIT_CACHE")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "airgap-kit"
+
+
+def install_layers(
+    rule: BuiltImage, stack: Stack, lock: PackageLock, installer: Installer, pip_mirror: str | None
+) -> tuple[InstalledLayer, ...]:
+    """Return a folder for each layer group of the image.
+
+    Raises TransferError when packages cannot be had, ConfigError when a layer is too large.
+    """
+    layers = []
+    for name, pins in partition(lock, rule.layers):
+        folder = _install(rule, stack, pins, installer, pip_mirror) if pins else None
+        size = _size(folder) if folder else 0
+        if size >= LAYER_LIMIT:
+            raise ConfigError(
+                f"layer {name!r} of {rule.name} has {size:,} bytes",
+                where="images/stacks.yaml",
+                why=f"the limit is {LAYER_LIMIT:,}",
+                fix="split its group in images/stacks.yaml",
+            )
+        layers.append(InstalledLayer(name, folder, size))
+    return tuple(layers)
+
+
+def _install(
+    rule: BuiltImage, stack: Stack, pins: tuple[Pin, ...], installer: Installer, pip_mirror: str | None
+) -> Path:
+    text = "".join(pin.requirement for pin in pins)
+    key = "\n".join((_FORM, stack.python, stack.platform, text))
+    final = cache_folder() / "packages" / hashlib.sha256(key.encode()).hexdigest()[:32]
+    if final.is_dir():
+        return final
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(mkdtemp(prefix="partial-", dir=final.parent))
+    try:
+        with TemporaryDirectory(prefix="kit-install-") as scratch:
+            wanted = Path(scratch) / "requirements.txt"
+            wanted.write_text(text, encoding="utf-8")
+            index = torch_index(stack, text, installer.wheel_files())
+            argv = install_argv(rule, stack, wanted, partial, index)
+            installer.run(UvCommand(argv, index_env(os.environ, pip_mirror)))
+        free_from_machine(partial)
+        try:
+            partial.rename(final)
+        except OSError:
+            if not final.is_dir():  # another process was quicker
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return final
+
+
+def free_from_machine(folder: Path) -> None:
+    """Take out of an installed folder whatever depends on the machine that installed it."""
+    (folder / ".lock").unlink(missing_ok=True)
+    for cache in list(folder.rglob("__pycache__")):
+        shutil.rmtree(cache)
+    for info in folder.glob("*.dist-info"):
+        for name in _MACHINE_BOUND:
+            (info / name).unlink(missing_ok=True)
+        record = info / "RECORD"
+        if record.exists():
+            _replace(record, _portable_record(record.read_text(encoding="utf-8")).encode())
+    for script in (folder / "bin").glob("*"):
+        if script.is_file() and not script.is_symlink():
+            _repoint(script)
+
+
+def _portable_record(text: str) -> str:
+    # Hashes of scripts tell where the installing Python was.
+    gone = ("bin/", *(name for name in _MACHINE_BOUND))
+    kept = [
+        line
+        for line in text.splitlines()
+        if not line.startswith("bin/") and line.split(",")[0].rpartition("/")[2] not in gone
+    ]
+    return "".join(f"{line}\n" for line in sorted(kept))
+
+
+def _repoint(script: Path) -> None:
+    with script.open("rb") as file:
+        if file.read(2) != b"#!":
+            return
+    data = script.read_bytes()
+    changed = _SHEBANG.sub(f"#!{HOME}/bin/python\n".encode(), data, count=1)
+    if changed != data:
+        _replace(script, changed)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    # Never in place: the file may be a hard link into uv's cache.
+    mode = path.stat().st_mode
+    path.unlink()
+    path.write_bytes(data)
+    path.chmod(mode)
+
+
+def _size(folder: Path) -> int:
+    return sum(file.lstat().st_size for file in folder.rglob("*") if not file.is_dir() or file.is_symlink())

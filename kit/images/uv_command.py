@@ -1,0 +1,105 @@
+"""The uv commands that lock and install packages. Pure: words and environment, nothing is run.
+
+uv takes indexes, credentials and CA bundle from its own variables and netrc; what pip is told
+(`PIP_INDEX_URL`, `PIP_FIND_LINKS` …) counts too when uv is told nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from kit.images.stacks import BuiltImage, Stack
+
+_FROM_PIP = (
+    ("UV_DEFAULT_INDEX", "PIP_INDEX_URL", "UV_INDEX_URL"),
+    ("UV_INDEX", "PIP_EXTRA_INDEX_URL", "UV_EXTRA_INDEX_URL"),
+    ("UV_FIND_LINKS", "PIP_FIND_LINKS", ""),
+    ("SSL_CERT_FILE", "PIP_CERT", ""),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UvCommand:
+    """A call of uv."""
+
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    """The variables to set beside those of this process."""
+
+
+def index_env(env: Mapping[str, str], pip_mirror: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the variables that tell uv where packages are: mirror, then uv's settings, then pip's."""
+    found = {}
+    for ours, pips, older in _FROM_PIP:
+        if pips in env and ours not in env and older not in env:
+            # pip separates wheel folders by spaces, uv by commas
+            found[ours] = ",".join(env[pips].split()) if ours == "UV_FIND_LINKS" else env[pips]
+    if pip_mirror:
+        found["UV_DEFAULT_INDEX"] = pip_mirror
+    return tuple(sorted(found.items()))
+
+
+def torch_index(stack: Stack, requirements: str, wheel_files: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the option for PyTorch's own index when the wheel is there and in no wheel folder at hand.
+
+    `wheel_files` are the names of the files in local wheel folders.
+    """
+    for line in requirements.splitlines():
+        name, _, version = line.split(" ")[0].partition("==")
+        if name == "torch" and version.endswith(f"+{stack.torch_backend}"):
+            at_hand = any(file.startswith(f"torch-{version}-") for file in wheel_files)
+            return () if at_hand else ("--torch-backend", stack.torch_backend)
+    return ()
+
+
+def _target(stack: Stack) -> tuple[str, ...]:
+    return ("--python-version", stack.python, "--python-platform", stack.platform)
+
+
+def _wheels_only(rule: BuiltImage) -> tuple[str, ...]:
+    named = (word for name in rule.sdists for word in ("--no-binary", name))
+    return ("--only-binary", ":all:", *named)
+
+
+def compile_argv(
+    rule: BuiltImage, stack: Stack, requirements: Path, overrides: Path, options: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """Return the command that prints the lock of the requirements in a file."""
+    return (
+        *(sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"),
+        *("--no-header", "--no-annotate", "--upgrade"),
+        *_target(stack),
+        *_wheels_only(rule),
+        *(("--exclude-newer", rule.as_of) if rule.as_of else ()),
+        *("--override", str(overrides)),
+        *options,
+        str(requirements),
+    )
+
+
+def install_argv(
+    rule: BuiltImage,
+    stack: Stack,
+    requirements: Path,
+    target: Path,
+    options: tuple[str, ...] = (),
+) -> tuple[str, ...]:
+    """Return the command that installs exactly the pins in a file, hashes checked, into a folder."""
+    return (
+        *(sys.executable, "-m", "uv", "pip", "install", "--no-deps", "--require-hashes", "--no-progress"),
+        *_target(stack),
+        *_wheels_only(rule),
+        *options,
+        *("--target", str(target), "-r", str(requirements)),
+    )
+
+
+def override_lines(rule: BuiltImage) -> str:
+    """Return the overrides that keep dropped packages out."""
+    return "".join(f"{name} ; sys_platform == 'never'\n" for name in rule.drop)

@@ -1,0 +1,23 @@
+"""The key that a served endpoint asks for, if kit.yaml gave it one. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kit.project.model import ServeJob
+
+if TYPE_CHECKING:
+    from kit.project.model import Job
+
+_FLAGS = ("api-key", "api_key")
+_VARIABLE = "VLLM_API_KEY"
+
+
+def api_key_of(job: Job) -> str:
+    """Return the key for requests to a job's endpoint; empty when it asks for none."""
+    if not isinstance(job, ServeJob):
+        return ""
+    given = [job.args[flag] for flag in _FLAGS if flag in job.args]
+    key = given[0] if given else job.env.get(_VARIABLE, "")
+    # vLLM takes several keys; any of them opens.
+    return str(key[0] if isinstance(key, list | tuple) and key else key)

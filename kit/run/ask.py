@@ -1,0 +1,95 @@
+"""`kit ask`: a question to a served model, put on its own host and answered over SSH."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kit.errors import ConfigError
+from kit.project.model import ServeJob
+from kit.run.api_key import api_key_of
+from kit.run.fleet import open_hosts
+from kit.run.machine import make_machine
+from kit.run.needs import find_job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kit.project.load import LoadedProject
+    from kit.run.machine import Toolbox
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, and how it shall be answered."""
+
+    text: str
+    system: str = ""
+    max_tokens: int = 512
+    temperature: float | None = None
+    """None leaves it to the model's own default."""
+    think: bool = True
+    """False asks a reasoning model not to think first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The answer."""
+
+    job: str
+    model: str
+    question: str
+    answer: str
+    reasoning: str
+    usage: tuple[tuple[str, int], ...]
+    seconds: float
+    seconds_to_first_token: float | None
+
+
+def chat_request(question: Question) -> dict[str, Any]:
+    """Return the body of a chat completion for a question, without the model. Pure."""
+    messages = [{"role": "system", "content": question.system}] if question.system else []
+    request: dict[str, Any] = {
+        "messages": [*messages, {"role": "user", "content": question.text}],
+        "max_tokens": question.max_tokens,
+    }
+    if question.temperature is not None:
+        request["temperature"] = question.temperature
+    if not question.think:
+        request["chat_template_kwargs"] = {"enable_thinking": False}
+    return request
+
+
+def ask(
+    loaded: LoadedProject,
+    job_name: str,
+    question: Question,
+    toolbox: Toolbox,
+    on_text: Callable[[str], None] | None = None,
+) -> Asked:
+    """Ask, and return the answer; `on_text` hears it piece by piece.
+
+    Raises ConfigError when the job serves nothing, JobError when it does not run or fails to answer.
+    """
+    job = find_job(loaded.project, job_name)
+    if not isinstance(job, ServeJob):
+        raise ConfigError(f"{job_name} is a {job.kind} job and serves no model", where=f"jobs.{job_name}")
+
+    def hear(event: dict[str, Any]) -> None:
+        if on_text is not None and event.get("text"):
+            on_text(event["text"])
+
+    host = job.hosts[0]
+    with open_hosts(loaded, (host,), toolbox.connect) as hosts:
+        machine = make_machine(hosts[host], loaded.project.hosts[host], toolbox)
+        found = machine.ask("ask", hear, job=job_name, chat=chat_request(question), api_key=api_key_of(job))
+    return Asked(
+        job=job_name,
+        model=found["model"],
+        question=question.text,
+        answer=found["text"],
+        reasoning=found["reasoning"],
+        usage=tuple((key, count) for key, count in found["usage"]),
+        seconds=round(found["seconds"], 3),
+        seconds_to_first_token=found["seconds_to_first_token"],
+    )

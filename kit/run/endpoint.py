@@ -1,0 +1,171 @@
+"""Talking to what a serve or data job listens with, on the host itself. Plain HTTP, no proxy."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kit.errors import JobError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 600.0
+"""Longest silence of an endpoint that has taken a request."""
+_FIRST_ERROR = 400
+_FIRST_SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a job listens."""
+
+    address: str
+    port: int
+    model: str = ""
+    api_key: str = field(default="", repr=False)
+
+    @property
+    def url(self) -> str:
+        """Its address as a browser writes it."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"http://{host}:{self.port}"
+
+
+def reachable_address(bind: str) -> str:
+    """Return the address that leads to a server bound to `bind` on the same host. Pure."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(bind, bind)  # noqa: S104 - no binding here
+
+
+@contextmanager
+def _reply(
+    endpoint: Endpoint, method: str, path: str, body: dict[str, Any] | None
+) -> Iterator[http.client.HTTPResponse]:
+    connection = http.client.HTTPConnection(endpoint.address, endpoint.port, timeout=CONNECT_SECONDS)
+    headers = {"Content-Type": "application/json"}
+    if endpoint.api_key:
+        headers["Authorization"] = f"Bearer {endpoint.api_key}"
+    try:
+        connection.connect()
+        connection.sock.settimeout(ANSWER_SECONDS)
+        connection.request(method, path, None if body is None else json.dumps(body).encode(), headers)
+        yield connection.getresponse()
+    finally:
+        connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an endpoint answered to a try."""
+
+    status: int
+    text: str
+    """The beginning of its body."""
+
+    @property
+    def works(self) -> bool:
+        """The endpoint did what it is there for."""
+        return self.status < _FIRST_ERROR
+
+    @property
+    def refuses(self) -> bool:
+        """It will not do better by waiting: the request is wrong, not the time."""
+        return _FIRST_ERROR <= self.status < _FIRST_SERVER_ERROR
+
+
+def _read(answer: http.client.HTTPResponse) -> Reply:
+    return Reply(answer.status, answer.read()[:500].decode("utf-8", "replace").strip())
+
+
+def complete_one_token(endpoint: Endpoint) -> Reply:
+    """Ask for a completion of one token. Raises OSError or HTTPException while nobody answers."""
+    body = {"model": endpoint.model, "prompt": "1", "max_tokens": 1, "temperature": 0}
+    with _reply(endpoint, "POST", "/v1/completions", body) as answer:
+        return _read(answer)
+
+
+def open_page(endpoint: Endpoint) -> Reply:
+    """Ask for the first page. Raises OSError or HTTPException while nobody answers."""
+    with _reply(endpoint, "GET", "/", None) as answer:
+        return _read(answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said."""
+
+    text: str
+    reasoning: str
+    usage: tuple[tuple[str, int], ...]
+    """Tokens by kind, as the endpoint counts them."""
+    seconds: float
+    seconds_to_first_token: float | None
+
+
+def event_of(line: bytes) -> dict[str, Any] | None:
+    """Return the object in a line of a server-sent event stream, or None. Pure."""
+    payload = line.strip()
+    if not payload.startswith(b"data:") or payload.endswith(b"[DONE]"):
+        return None
+    try:
+        found = json.loads(payload[len(b"data:") :])
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _piece(event: dict[str, Any]) -> tuple[str, str]:
+    delta = (event.get("choices") or [{}])[0].get("delta") or {}
+    # Older engines call it reasoning_content, newer ones reasoning.
+    return delta.get("content") or "", delta.get("reasoning_content") or delta.get("reasoning") or ""
+
+
+def chat(endpoint: Endpoint, request: dict[str, Any], emit: Callable[[dict[str, Any]], None]) -> Answer:
+    """Ask, and return the answer; emits its text piece by piece. Raises JobError."""
+    body = {"model": endpoint.model, **request, "stream": True, "stream_options": {"include_usage": True}}
+    started = time.monotonic()
+    listener = _Listener(emit, started)
+    try:
+        with _reply(endpoint, "POST", "/v1/chat/completions", body) as answer:
+            if answer.status >= _FIRST_ERROR:
+                what = f"the endpoint answered with status {answer.status}"
+                raise JobError(what, where=endpoint.url, why=_read(answer).text)
+            for line in answer:
+                listener.hear(event_of(line) or {}, endpoint)
+    except (OSError, http.client.HTTPException) as error:
+        raise JobError("the endpoint does not answer", where=endpoint.url, why=str(error)) from error
+    return listener.answer(time.monotonic() - started)
+
+
+class _Listener:
+    """Puts an answer together from its pieces."""
+
+    def __init__(self, emit: Callable[[dict[str, Any]], None], started: float) -> None:
+        self._emit = emit
+        self._started = started
+        self._first: float | None = None
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._usage: dict[str, Any] = {}
+
+    def hear(self, event: dict[str, Any], endpoint: Endpoint) -> None:
+        if "error" in event:
+            raise JobError("the model failed to answer", where=endpoint.url, why=str(event["error"]))
+        self._usage = event.get("usage") or self._usage
+        said, thought = _piece(event)
+        if not (said or thought):
+            return
+        if self._first is None:
+            self._first = time.monotonic() - self._started
+        self._text.append(said)
+        self._reasoning.append(thought)
+        self._emit({"event": "answer", "text": said, "reasoning": thought})
+
+    def answer(self, seconds: float) -> Answer:
+        usage = tuple((key, count) for key, count in self._usage.items() if isinstance(count, int))
+        return Answer("".join(self._text), "".join(self._reasoning), usage, seconds, self._first)

@@ -1,0 +1,146 @@
+"""From a job's name to all that is known before it starts. Changes nothing but records of ended runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kit.errors import UnfitError
+from kit.jobs.launch import LaunchContext, ModelSource
+from kit.jobs.make_launch import make_launch
+from kit.project.references import hosts_of, image_of
+from kit.run.describe_run import describe
+from kit.run.fleet import each
+from kit.run.images import check_image
+from kit.run.needs import find_job, maker_of
+from kit.run.record import RunRecord, record_of
+from kit.run.routes import ask_way
+from kit.run.seen_run import SeenRun, seen_runs
+from kit.ship.wanted import Wanted, trees_in, trees_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from kit.bundle.manifest import FileTree, Manifest
+    from kit.jobs.launch import Launch
+    from kit.jobs.network import Route
+    from kit.project.model import Project
+    from kit.run.machine import Machine
+
+FOLDERS = {"model": "models", "dataset": "datasets"}
+"""Kind of tree → the folder under a host's root that holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job that could start now."""
+
+    machines: Mapping[str, Machine]
+    """In the order of the job's hosts."""
+    launch: Launch
+    records: Mapping[str, RunRecord]
+    """Host → the record that the run begins with."""
+    open_runs: Mapping[str, tuple[SeenRun, ...]]
+    """Host → runs of this job whose end is not recorded."""
+
+    @property
+    def running(self) -> tuple[SeenRun, ...]:
+        """Runs of this job that go on now."""
+        return tuple(run for runs in self.open_runs.values() for run in runs if run.runs)
+
+    @property
+    def runs_already(self) -> bool:
+        """The very same launch runs on every one of its hosts."""
+        wanted = {(host, record.launch_digest) for host, record in self.records.items()}
+        return wanted <= {(run.record.host, run.record.launch_digest) for run in self.running}
+
+
+def prepare(
+    project: Project, job: str, manifest: Manifest, machines: Mapping[str, Machine], run_id: str
+) -> Prepared:
+    """Look at the job's hosts and return what would be launched.
+
+    Raises ConfigError for what kit.yaml asks in vain, UnfitError when something is missing on a
+    host, VerificationError when an image or an artifact is not what its record says.
+    """
+    find_job(project, job)
+    maker = maker_of(project, job)
+    _check_images(project, job, manifest, machines)
+    trees = trees_in(manifest, Wanted((), trees_of(project, job)))
+    surveys = each(tuple(machines), lambda host: _survey(machines[host], job, trees, maker))
+    _check_trees(surveys)
+    sources = _sources(machines, surveys, maker)
+    context = LaunchContext(
+        images={image.name: image.identity_tag for image in manifest.images},
+        facts={host: machine.facts for host, machine in machines.items()},
+        sources=sources,
+        routes=_routes(project, machines),
+    )
+    launch = make_launch(project, job, run_id, context)
+    return Prepared(
+        machines=machines,
+        launch=launch,
+        records=describe(launch, sources),
+        open_runs={host: seen_runs(found["runs"], host) for host, found in surveys.items()},
+    )
+
+
+def job_hosts(project: Project, job: str) -> tuple[str, ...]:
+    """Return the hosts that a job runs on. Raises ConfigError when there is no such job."""
+    find_job(project, job)
+    return hosts_of(project, job)
+
+
+def _check_images(project: Project, job: str, manifest: Manifest, machines: Mapping[str, Machine]) -> None:
+    image = manifest.image(image_of(project, job))
+    if image is None:
+        return  # make_launch says so, with the key that asks for it
+
+    for machine in machines.values():
+        check_image(image, machine.facts)
+
+
+def _survey(machine: Machine, job: str, trees: tuple[FileTree, ...], maker: str | None) -> dict[str, Any]:
+    wanted = [
+        {
+            "folder": f"{FOLDERS[tree.kind]}/{tree.name}",
+            "files": [{"path": file.path, "size": file.size} for file in tree.files],
+        }
+        for tree in trees
+    ]
+    return machine.ask("survey", job=job, trees=wanted, made_by=[maker] if maker else [])
+
+
+def _check_trees(surveys: Mapping[str, Mapping[str, Any]]) -> None:
+    for host, found in surveys.items():
+        missing = found["missing"]
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise UnfitError(
+                f"shipped files are missing or cut short: {missing[0]}{more}",
+                where=host,
+                fix=f"kit ship --host {host}",
+            )
+
+
+def _sources(
+    machines: Mapping[str, Machine], surveys: Mapping[str, Mapping[str, Any]], maker: str | None
+) -> dict[str, ModelSource]:
+    host = next(iter(machines))
+    document = surveys[host]["made"].get(maker)
+    if maker is None or document is None:
+        return {}
+    record = record_of(document, host)
+    path = record.artifact.path if record.artifact else ""
+    return {maker: ModelSource(maker, f"{machines[host].spec.root}/runs/{maker}/{record.run_id}/{path}")}
+
+
+def _routes(project: Project, machines: Mapping[str, Machine]) -> dict[str, Route]:
+    names = tuple(machines)
+    if len(names) == 1:
+        return {}
+    # The first host looks towards the second, every other one towards the first.
+    targets = {host: names[0] if host != names[0] else names[1] for host in names}
+    ways = each(names, lambda host: ask_way(machines[host].host, project.hosts[targets[host]].address))
+    return {host: way.route for host, way in ways.items() if way.route is not None}

@@ -1,0 +1,190 @@
+"""`kit up`: check, render, start, wait until it truly works, report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from kit.errors import UnfitError
+from kit.run.api_key import api_key_of
+from kit.run.describe_run import make_run_id
+from kit.run.endpoint import Endpoint, reachable_address
+from kit.run.fitness import require_fit_hosts, require_free_ports
+from kit.run.fleet import open_hosts
+from kit.run.machine import make_machines
+from kit.run.plan import PlannedHost, plan_of
+from kit.run.prepare import job_hosts, prepare
+from kit.run.see_through import see_to_its_end
+from kit.run.start_run import start_run
+from kit.run.wait_ready import wait_until_ready
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kit.bundle.manifest import Manifest
+    from kit.progress import Progress
+    from kit.project.load import LoadedProject
+    from kit.project.model import Project
+    from kit.run.machine import Machine, Toolbox
+    from kit.run.prepare import Prepared
+    from kit.run.record import RunRecord
+    from kit.run.watch import Clock
+
+SERVING = ("serve", "data")
+"""Kinds of job that go on in the background once they work."""
+
+PLANNED = "planned"
+STARTED = "started"
+RUNNING = "running"
+DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class UpRequest:
+    """What is asked of `kit up`."""
+
+    job: str
+    token: str
+    """A few random letters that make the run's name unique."""
+    dry_run: bool = False
+    detach: bool = False
+    """Return when it has started, and do not wait until it works or ends."""
+    timeout: float = 1800.0
+    """Seconds that a serve or data job may take until it works."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpResult:
+    """What came of it. What does not apply is None."""
+
+    job: str
+    kind: str
+    run_id: str
+    state: str
+    """PLANNED, STARTED, RUNNING or DONE."""
+    hosts: tuple[str, ...]
+    seconds: float
+    """From the command to the report."""
+    start_seconds: float | None = None
+    """From the container's start until the job worked, as the host saw it; for a serve or data job."""
+    already_running: bool = False
+    url: str | None = None
+    """On the host itself."""
+    served_name: str | None = None
+    first_loss: float | None = None
+    last_loss: float | None = None
+    steps: int | None = None
+    made_on: str | None = None
+    """The host that holds what the job made."""
+    made_at: str | None = None
+    """Its folder there."""
+    made_bytes: int | None = None
+    made_files: int | None = None
+    plan: tuple[PlannedHost, ...] = ()
+
+
+def up(
+    loaded: LoadedProject,
+    request: UpRequest,
+    manifest: Manifest | None,
+    toolbox: Toolbox,
+    progress: Progress,
+) -> UpResult:
+    """Launch a job and return how it went.
+
+    `manifest` is the local bundle's; without one, what was shipped to the first host counts. Raises
+    ConfigError, UnreachableError, UnfitError, VerificationError, EngineError or JobError, and
+    KeyboardInterrupt that says what goes on.
+    """
+    clock = toolbox.clock
+    started = clock.monotonic()
+    names = job_hosts(loaded.project, request.job)
+    with open_hosts(loaded, names, toolbox.connect) as hosts:
+        progress.start(task := f"look at {', '.join(names)}")
+        machines = make_machines(hosts, loaded.project.hosts, toolbox)
+        run_id = make_run_id(clock.time(), request.token)
+        prepared = _prepare_fit(loaded.project, manifest, machines, request, run_id, progress)
+        progress.finish(task)
+        result = _act(prepared, request, api_key_of(loaded.project.jobs[request.job]), progress, clock)
+    return replace(result, seconds=round(clock.monotonic() - started, 3))
+
+
+def _prepare_fit(
+    project: Project,
+    manifest: Manifest | None,
+    machines: Mapping[str, Machine],
+    request: UpRequest,
+    run_id: str,
+    progress: Progress,
+) -> Prepared:
+    facts = {host: machine.facts for host, machine in machines.items()}
+    for warning in require_fit_hosts(project, request.job, facts):
+        progress.note(f"{warning.host}: {warning.text}; {warning.fix}")
+    bundle = manifest or next(iter(machines.values())).shipped
+    prepared = prepare(project, request.job, bundle, machines, run_id)
+    if not (request.dry_run or prepared.running):
+        require_free_ports(project, request.job, facts)
+    return prepared
+
+
+def _act(prepared: Prepared, request: UpRequest, api_key: str, progress: Progress, clock: Clock) -> UpResult:
+    launch, machines = prepared.launch, prepared.machines
+    if request.dry_run:
+        facts = {host: machine.facts for host, machine in machines.items()}
+        return replace(_result(prepared, PLANNED), plan=plan_of(launch, facts))
+    again = launch.kind in SERVING and prepared.runs_already
+    if not again:
+        _refuse_running(prepared)
+        start_run(prepared)
+    if request.detach:
+        return _result(prepared, RUNNING if again else STARTED, again=again)
+    if launch.kind in SERVING:
+        waited = launch if not again else replace(launch, run_id=prepared.running[0].record.run_id)
+        seconds = wait_until_ready(waited, machines, progress, timeout=request.timeout, api_key=api_key)
+        return replace(_result(prepared, RUNNING, again=again), start_seconds=round(seconds, 3))
+    records = see_to_its_end(launch, machines, progress, clock)
+    return _with_artifact(_result(prepared, DONE), records[launch.rank_zero], machines)
+
+
+def _refuse_running(prepared: Prepared) -> None:
+    for run in prepared.running:
+        raise UnfitError(
+            f"{run.record.job} runs already (run {run.record.run_id})",
+            where=run.record.host,
+            fix=f"kit logs {run.record.job} -f to watch it, kit down {run.record.job} to end it first",
+        )
+
+
+def _result(prepared: Prepared, state: str, *, again: bool = False) -> UpResult:
+    launch = prepared.launch
+    serves = launch.endpoint_port is not None
+    address = reachable_address(launch.endpoint_bind)
+    return UpResult(
+        job=launch.job,
+        kind=launch.kind,
+        run_id=prepared.running[0].record.run_id if again else launch.run_id,
+        state=state,
+        hosts=tuple(prepared.machines),
+        seconds=0.0,
+        already_running=again,
+        url=Endpoint(address, launch.endpoint_port or 0).url if serves else None,
+        served_name=launch.served_name or None,
+    )
+
+
+def _with_artifact(result: UpResult, record: RunRecord, machines: Mapping[str, Machine]) -> UpResult:
+    training, artifact = record.training, record.artifact
+    if training is not None:
+        result = replace(
+            result, first_loss=training.first_loss, last_loss=training.last_loss, steps=training.steps
+        )
+    if artifact is None:
+        return result
+    root = machines[record.host].spec.root
+    return replace(
+        result,
+        made_on=record.host,
+        made_at=f"{root}/runs/{record.job}/{record.run_id}/{artifact.path}",
+        made_bytes=artifact.size,
+        made_files=len(artifact.files),
+    )

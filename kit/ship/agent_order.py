@@ -1,0 +1,76 @@
+"""What the agent on a host is asked to do, parsed once. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kit.bundle.digest import blob_of
+from kit.bundle.source import trusted_manifest
+from kit.errors import TransferError
+from kit.ship.wanted import KIT_IMAGE, Wanted, images_of, trees_in
+
+if TYPE_CHECKING:
+    from kit.bundle.manifest import Blob, FileTree, Image, Manifest
+    from kit.ship.plan import HostPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One ship, as the agent sees it."""
+
+    root: Path
+    who: str
+    """Who ships, for the message that another one gets meanwhile."""
+    manifest: Manifest
+    manifest_bytes: bytes
+    images: tuple[Image, ...]
+    """All images that must stand in the engine at the end, kit's own among them."""
+    trees: tuple[FileTree, ...]
+    keeps: tuple[Blob, ...]
+    sends: tuple[tuple[Blob, int], ...]
+    """Blobs that come, in this order, each from an offset on."""
+
+    @property
+    def bundle(self) -> str:
+        """The bundle's digest."""
+        return blob_of(self.manifest_bytes).digest
+
+    @property
+    def kit(self) -> Image:
+        """The image that kit itself runs from."""
+        return next(image for image in self.images if image.name == KIT_IMAGE)
+
+
+def order_document(plan: HostPlan, manifest_bytes: bytes, who: str) -> dict[str, Any]:
+    """Return the request that `parse_order` reads."""
+    return {
+        "who": who,
+        "manifest": manifest_bytes.decode(),
+        "images": [image.name for image in plan.images],
+        "trees": [[tree.kind, tree.name] for tree in plan.trees],
+        "keeps": [blob.digest for blob in plan.keeps],
+        "sends": [[send.blob.digest, send.offset] for send in plan.sends],
+    }
+
+
+def parse_order(request: dict[str, Any]) -> Order:
+    """Return the order in a request. Raises TransferError, VerificationError, ConfigError."""
+    try:
+        data = request["manifest"].encode()
+        manifest = trusted_manifest(data)
+        blobs = {blob.digest: blob for blob in manifest.blobs}
+        wanted = Wanted(tuple(request["images"]), tuple((kind, name) for kind, name in request["trees"]))
+        sends = tuple((blobs[digest], int(offset)) for digest, offset in request["sends"])
+        keeps = tuple(blobs[digest] for digest in request["keeps"])
+        root, who = Path(request["root"]), str(request["who"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TransferError(
+            "a request that this kit does not understand",
+            why=f"{type(error).__name__}: {error}",
+            fix="ship with the same version of kit that the bundle carries",
+        ) from error
+    return Order(
+        root, who, manifest, data, images_of(manifest, wanted), trees_in(manifest, wanted), keeps, sends
+    )

@@ -1,0 +1,89 @@
+"""The agent's verb `ship`: receive, load, place, in one session under one lock."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from kit.bundle.blob_store import BlobStore
+from kit.host.agent import SOCKET
+from kit.ship.agent_load import load_images
+from kit.ship.agent_lock import held
+from kit.ship.agent_order import Order, parse_order
+from kit.ship.agent_place import place_tree, tree_folder, write_files
+from kit.ship.agent_receive import missing_of, receive_blobs
+from kit.ship.wrapper_script import wrapper_script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kit.ship.engine_port import ImageEngine
+    from kit.ship.frames import Input
+
+    Emit = Callable[[dict[str, Any]], None]
+
+_ARCHIVE_OLD = 3600.0
+"""Seconds after which an archive of kit's image left in partial/ belongs to nobody."""
+
+
+def ship(request: dict[str, Any], stdin: Input, emit: Emit) -> dict[str, Any]:
+    """Take in what an order names; return the receipt, or `again` with the blobs that are not there."""
+    from kit.ship.docker_store import DockerStore
+
+    return carry_out(parse_order(request), DockerStore(), stdin, emit)
+
+
+def carry_out(order: Order, engine: ImageEngine, stream: Input, emit: Emit) -> dict[str, Any]:
+    """Carry out an order on this host."""
+    with held(order.root, order.who):
+        store = BlobStore(order.root)
+        missing = missing_of(store, order.keeps)
+        if missing:
+            return {"again": [blob.digest for blob in missing]}
+        _remove_leftovers(store)
+        came = receive_blobs(store, order.sends, stream, emit)
+        loaded = load_images(engine, store, order.images, emit)
+        for tree in order.trees:
+            emit({"event": "placing", "tree": tree.name})
+            place_tree(store, tree)
+        receipt = _receipt(order, engine, came, loaded)
+        _write_records(order, receipt)
+    return receipt
+
+
+def _remove_leftovers(store: BlobStore) -> None:
+    store.remove_unfinished()
+    for path in store.partial.glob("kit-image.*"):
+        if time.time() - path.stat().st_mtime > _ARCHIVE_OLD:
+            path.unlink(missing_ok=True)
+
+
+def _receipt(order: Order, engine: ImageEngine, came: int, loaded: tuple[str, ...]) -> dict[str, Any]:
+    seen = ((image.identity_tag, engine.inspect(image.identity_tag)) for image in order.images)
+    folders = (tree_folder(order.root, tree).relative_to(order.root) for tree in order.trees)
+    return {
+        "bundle": order.bundle,
+        "received_bytes": came,
+        "images": [[tag, found.id] for tag, found in seen if found],
+        "loaded": list(loaded),
+        "trees": [str(folder) for folder in folders],
+    }
+
+
+def _write_records(order: Order, receipt: dict[str, Any]) -> None:
+    bundle = order.bundle.removeprefix("sha256:")
+    now = time.gmtime()
+    document = {**receipt, "who": order.who, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", now)}
+    name = f"receipts/{time.strftime('%Y%m%d-%H%M%S', now)}-{bundle[:12]}.json"
+    script = wrapper_script(str(order.root), order.kit.identity_tag, SOCKET)
+    write_files(
+        order.root,
+        {
+            "bin/kit": (script, 0o755),
+            f"bundles/{bundle}.json": (order.manifest_bytes, 0o444),
+            name: (json.dumps(document, indent=1).encode() + b"\n", 0o444),
+            # Last: what it names is all there.
+            "bundles/current.json": (order.manifest_bytes, 0o444),
+        },
+    )

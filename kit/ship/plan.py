@@ -1,0 +1,157 @@
+"""What a ship will do to one host, computed before anything is done. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kit.bundle.docker_load import docker_load_size
+from kit.errors import UnfitError
+from kit.ship.identity import is_there, shared_layers
+from kit.ship.wanted import KIT_IMAGE, images_of, trees_in
+
+if TYPE_CHECKING:
+    from kit.bundle.manifest import Blob, FileTree, Image, Manifest
+    from kit.host.facts import HostFacts
+    from kit.ship.have import Have
+    from kit.ship.wanted import Wanted
+
+MARGIN = 128 << 20
+"""Bytes left free beside what comes: logs, run folders, an engine that must still breathe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A blob to send."""
+
+    blob: Blob
+    offset: int
+    """Bytes of it that an earlier ship brought already."""
+
+    @property
+    def size(self) -> int:
+        """Bytes still to send."""
+        return self.blob.size - self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlan:
+    """The steps for one host."""
+
+    host: str
+    kit: Image
+    sends_kit: bool
+    """kit's own image is not there yet, or not the right one."""
+    sends: tuple[Send, ...]
+    keeps: tuple[Blob, ...]
+    """Blobs that are there by their name; the agent makes sure."""
+    loads: tuple[Image, ...]
+    present: tuple[Image, ...]
+    """Wanted images that the engine has already, verified."""
+    trees: tuple[FileTree, ...]
+    disk_bytes: int
+    """Room needed under the host's root."""
+    engine_bytes: int
+    """Room needed in the engine's data folder."""
+
+    @property
+    def send_bytes(self) -> int:
+        """Bytes that will cross the network, kit's own image included."""
+        return sum(send.size for send in self.sends) + (docker_load_size(self.kit) if self.sends_kit else 0)
+
+    @property
+    def there_bytes(self) -> int:
+        """Bytes of the wanted blobs that are there already."""
+        return sum(blob.size for blob in self.keeps) + sum(send.offset for send in self.sends)
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """All wanted images, kit's own first."""
+        others = (*self.loads, *self.present)
+        return (self.kit, *(image for image in others if image != self.kit))
+
+
+def _engine_need(image: Image, have: Have, *, containerd_store: bool) -> int:
+    """Return the bytes that an engine needs to take in an image.
+
+    A classic store spools a layer beside the one it unpacks; a containerd store keeps the
+    compressed form as well.
+    """
+    new = image.layers[shared_layers(image, have.images) :]
+    if not new:
+        return 0
+    unpacked = sum(layer.plain_size for layer in new)
+    extra = (
+        sum(layer.size for layer in new) if containerd_store else 2 * max(layer.plain_size for layer in new)
+    )
+    return unpacked + extra
+
+
+def _needed_blobs(loads: tuple[Image, ...], trees: tuple[FileTree, ...]) -> tuple[Blob, ...]:
+    blobs: dict[str, Blob] = {}
+    for image in loads:
+        blobs |= {blob.digest: blob for blob in image.blobs}
+    for tree in trees:
+        blobs |= {file.digest: file.blob for file in tree.files}
+    return tuple(blobs.values())
+
+
+def _send(blob: Blob, have: Have) -> Send:
+    partial = have.partial.get(blob.digest, 0)
+    return Send(blob, partial if partial <= blob.size else 0)
+
+
+def plan_host(manifest: Manifest, wanted: Wanted, facts: HostFacts, have: Have) -> HostPlan:
+    """Return the steps for one host. Raises ConfigError when the bundle lacks something wanted."""
+    images, trees = images_of(manifest, wanted), trees_in(manifest, wanted)
+    kit = next(image for image in images if image.name == KIT_IMAGE)
+    present = tuple(image for image in images if is_there(image, have.images))
+    # docker load gives the right ID in a classic store only; elsewhere kit's image is pulled as well.
+    loads = tuple(
+        image for image in images if image not in present and (image is not kit or facts.containerd_store)
+    )
+    needed = _needed_blobs(loads, trees)
+    keeps = tuple(blob for blob in needed if have.blobs.get(blob.digest) == blob.size)
+    sends = tuple(_send(blob, have) for blob in needed if blob not in keeps)
+    archive = 0 if kit in present else docker_load_size(kit)
+    store = facts.containerd_store
+    incoming = loads if kit in present or kit in loads else (kit, *loads)
+    return HostPlan(
+        host=facts.host,
+        kit=kit,
+        sends_kit=kit not in present,
+        sends=sends,
+        keeps=keeps,
+        loads=loads,
+        present=present,
+        trees=trees,
+        disk_bytes=sum(send.size for send in sends) + archive,
+        engine_bytes=sum(_engine_need(image, have, containerd_store=store) for image in incoming),
+    )
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.2f} GB"
+
+
+def require_room(plan: HostPlan, facts: HostFacts) -> None:
+    """Raise UnfitError, with the numbers, when a host has too little room for the plan."""
+    disk, engine = plan.disk_bytes, plan.engine_bytes
+    if not disk and not engine:
+        return
+    if facts.engine_on_root_disk:
+        disk, engine = disk + engine, 0
+    if facts.free_bytes < disk + MARGIN:
+        raise UnfitError(
+            f"too little room: {_gb(disk + MARGIN)} needed, {_gb(facts.free_bytes)} free",
+            where=f"{plan.host}: {facts.root}",
+            why="nothing was sent",
+            fix=f"make room there (docker system df, df -h {facts.root}), or set hosts.{plan.host}.root elsewhere",
+        )
+    if facts.engine_free_bytes is not None and engine and facts.engine_free_bytes < engine + MARGIN:
+        raise UnfitError(
+            f"too little room for images: {_gb(engine + MARGIN)} needed, {_gb(facts.engine_free_bytes)} free",
+            where=f"{plan.host}: the engine's data folder",
+            why="nothing was sent",
+            fix="docker image prune there, or move the engine's data-root to a larger disk",
+        )

@@ -1,0 +1,75 @@
+"""Packing killed at any moment leaves a whole bundle, the old one or the new one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kit.bundle.pack import pack_bundle
+from kit.bundle.source import open_bundle
+from kit.bundle.verify import verify_bundle
+from kit.progress import NoProgress
+from tests.unit.bundle.factories import local_tree, pack_request
+from tests.unit.bundle.fake_engine import FakeEngine, tar_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KILLS = 25
+SIZE = 400_000
+
+
+def _pack(folder: Path, seed: str) -> None:
+    """Pack an image and a model, half of it different for each seed."""
+    same, own = random.Random("same"), random.Random(seed)
+    layers = [tar_of({"file": (own if place % 2 else same).randbytes(SIZE)}) for place in range(6)]
+    files = {"a.safetensors": own.randbytes(SIZE), "b.safetensors": same.randbytes(SIZE)}
+    engine = FakeEngine("20.10")
+    request = pack_request(
+        engine,
+        folder,
+        images=(("train", engine.add(*layers)),),
+        trees=(local_tree(folder / seed, files),),
+    )
+    pack_bundle(request, engine, folder / "bundle", NoProgress())
+
+
+def _start(folder: Path, seed: str) -> multiprocessing.process.BaseProcess:
+    process = multiprocessing.get_context("fork").Process(target=_pack, args=(folder, seed))
+    process.start()
+    return process
+
+
+def _packed(folder: Path) -> bytes:
+    source = open_bundle(folder / "bundle")
+    verify_bundle(source, NoProgress())
+    return source.manifest_bytes
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_killed_pack_leaves_the_old_bundle_or_the_new_one(tmp_path: Path) -> None:
+    bundles = {}
+    for seed in ("one", "two"):
+        began = time.monotonic()
+        _start(tmp_path, seed).join()
+        took = time.monotonic() - began
+        bundles[seed] = _packed(tmp_path)
+    chance = random.Random(0)
+    current, interrupted = "two", 0
+    for _ in range(KILLS):
+        wanted = "one" if current == "two" else "two"
+        process = _start(tmp_path, wanted)
+        time.sleep(chance.random() * took)
+        process.kill()
+        process.join()
+        interrupted += process.exitcode != 0
+        found = _packed(tmp_path)
+        assert found in bundles.values()
+        current = next(seed for seed, data in bundles.items() if data == found)
+    assert interrupted
+    _start(tmp_path, "one").join()
+    assert _packed(tmp_path) == bundles["one"]

@@ -1,0 +1,116 @@
+"""Imports point one way, as DESIGN.md draws it, and heavy packages wait until they are used.
+
+cli → workflow → run → ship → bundle · images · hub → jobs · sizing · project · host → errors
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "kit"
+GROUND = {"errors", "progress", "data_files"}
+"""Modules that every part may use; they use nothing of kit but each other."""
+
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "progress": set(),
+    "data_files": set(),
+    "project": set(),
+    "host": {"project"},
+    "sizing": {"project"},
+    "jobs": {"project", "host", "sizing"},
+    "bundle": set(),
+    "hub": {"bundle", "project"},
+    "images": {"project"},
+    "ship": {"bundle", "host", "project"},
+    "run": {"ship", "bundle", "jobs", "host", "project"},
+    "workflow": {"run", "ship", "bundle", "images", "hub", "host", "project"},
+    "cli": {"workflow", "run", "ship", "bundle", "images", "hub", "jobs", "host", "project"},
+    "__main__": {"cli"},
+}
+"""Part → parts it may import, beside itself and the ground."""
+
+HEAVY = (
+    "docker",
+    "fabric",
+    "paramiko",
+    "pydantic",
+    "yaml",
+    "jinja2",
+    "zstandard",
+    "rich",
+    "cryptography",
+    "uv",
+)
+"""Packages that no start of the command line may load."""
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return the parts of kit that a module names, imports for type checkers included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names = [node.module or ""]
+            if node.module == "kit":
+                names = [f"kit.{alias.name}" for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("kit.")}
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
+    part = part_of(path)
+    if part == "__init__":
+        assert not imports_of(path)
+        return
+    # `from kit import __version__` names no part.
+    above = imports_of(path) - ALLOWED[part] - GROUND - {part, "__version__"}
+    assert not above, f"{path.relative_to(PACKAGE.parent)} must not import {sorted(above)}"
+
+
+def test_every_part_has_its_place() -> None:
+    parts = {part_of(path) for path in MODULES} - {"__init__"}
+    assert parts <= set(ALLOWED)
+
+
+def test_the_drawing_has_no_circle() -> None:
+    done: set[str] = set()
+    left = dict(ALLOWED)
+    while left:
+        free = [part for part, below in left.items() if below <= done]
+        assert free, f"these parts import each other: {sorted(left)}"
+        done |= set(free)
+        for part in free:
+            del left[part]
+
+
+def test_only_the_command_line_writes_to_the_terminal() -> None:
+    for path in MODULES:
+        if part_of(path) == "cli":
+            continue
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        assert not [call for call in calls if getattr(call.func, "id", "") == "print"], path
+
+
+@pytest.mark.parametrize("module", ["kit.cli.main", "kit.run.agent_entry"])
+def test_starting_loads_no_heavy_package(module: str) -> None:
+    program = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert not loaded & set(HEAVY)

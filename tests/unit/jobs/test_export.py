@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from kit.errors import ConfigError
+from kit.jobs.launch import LaunchContext, ModelSource
+from kit.jobs.make_launch import make_launch
+from kit.project.load import parse_project
+from tests.unit.jobs.launch_factories import (
+    RUN_ID,
+    context_of,
+    document,
+    file_of,
+    gpu_document,
+    launch_of,
+    service_of,
+    words_of,
+)
+
+ADAPTER = "/aisys/kit/runs/train/20251231-000000-0000/out"
+
+
+def _arguments(made: dict[str, Any]) -> dict[str, Any]:
+    arguments: dict[str, Any] = yaml.safe_load(file_of(launch_of(made, "merge").hosts[0], "export.yaml"))
+    return arguments
+
+
+def test_an_adapter_is_merged_into_its_model_where_it_was_trained() -> None:
+    (share,) = launch_of(document(), "merge").hosts
+    assert share.host == "gpu1"
+    assert words_of(share) == ["llamafactory-cli", "export", "/kit/run/export.yaml"]
+    mounts = {mount["target"]: mount["source"] for mount in service_of(share)["volumes"]}
+    assert mounts["/kit/models/tiny"] == "/aisys/kit/models/tiny"
+    assert mounts["/kit/adapters/train"] == ADAPTER
+    arguments = yaml.safe_load(file_of(share, "export.yaml"))
+    assert arguments["model_name_or_path"] == "/kit/models/tiny"
+    assert arguments["adapter_name_or_path"] == "/kit/adapters/train"
+    assert arguments["export_dir"] == "/kit/run/out"
+    assert arguments["finetuning_type"] == "lora"
+    assert arguments["template"] == "qwen3"
+
+
+def test_what_a_full_training_made_is_exported_without_an_adapter() -> None:
+    made = document({"args": {"finetuning_type": "full"}})
+    arguments = _arguments(made)
+    assert arguments["model_name_or_path"] == "/kit/models/train"
+    assert "adapter_name_or_path" not in arguments
+
+
+def test_what_changed_the_model_in_training_holds_for_the_merge() -> None:
+    made = document({"args": {"resize_vocab": True, "lora_rank": 4}})
+    arguments = _arguments(made)
+    assert arguments["resize_vocab"] is True
+    assert "lora_rank" not in arguments
+
+
+def test_a_merge_reaches_no_network_and_no_gpu() -> None:
+    service = service_of(launch_of(gpu_document(), "merge").hosts[0])
+    assert service["network_mode"] == "none"
+    assert "extra_hosts" not in service
+    assert "deploy" not in service
+    assert service["environment"]["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_a_merge_takes_gpus_when_told_to() -> None:
+    made = gpu_document({"args": {"export_device": "auto"}}, name="merge")
+    service = service_of(launch_of(made, "merge").hosts[0])
+    assert service["deploy"]["resources"]["reservations"]["devices"][0]["count"] == 4
+    assert "CUDA_VISIBLE_DEVICES" not in service["environment"]
+
+
+@pytest.mark.parametrize(
+    ("job", "key"),
+    [
+        ({"args": {"export_dir": "/x"}}, "jobs.merge.args.export_dir"),
+        ({"args": {"adapter_name_or_path": "/x"}}, "jobs.merge.args.adapter_name_or_path"),
+        ({"args": {"export_quantization_bit": 4}}, "jobs.merge.args.export_quantization_bit"),
+        ({"hosts": ["gpu1", "gpu2"]}, "jobs.merge.hosts"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_key_and_fix(job: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        launch_of(document(job, name="merge"), "merge")
+    assert caught.value.where == key
+    assert caught.value.fix
+
+
+def test_a_merge_before_the_training_is_refused_with_the_command_that_trains() -> None:
+    project = parse_project(document())
+    context = context_of(project)
+    with pytest.raises(ConfigError, match="kit up train"):
+        make_launch(project, "merge", RUN_ID, LaunchContext(context.images, context.facts))
+
+
+def test_an_adapter_in_a_folder_with_a_space_is_refused() -> None:
+    project = parse_project(document())
+    context = context_of(project)
+    sources = {"train": ModelSource("train", "/aisys/my kit/out")}
+    with pytest.raises(ConfigError, match="split at spaces"):
+        make_launch(project, "merge", RUN_ID, LaunchContext(context.images, context.facts, sources))
