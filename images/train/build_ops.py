@@ -1,24 +1,31 @@
-"""Compiles DeepSpeed's operators out of the sources in its installed package, for GPUs that are not here.
+"""Compiles DeepSpeed's operators out of the sources in its installed package; hosts need no compiler then.
 
-python build_ops.py FOLDER writes what is to be laid over /opt/kit.
+python build_ops.py FOLDER writes what is to be laid over /opt/kit. Which operators is decided by the torch
+that is there: those for CPUs, or those for GPUs, which need not be here.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import sys
 from pathlib import Path
 
-import deepspeed
 import torch
-from deepspeed.ops.op_builder.cpu_adam import CPUAdamBuilder
-from deepspeed.ops.op_builder.fused_adam import FusedAdamBuilder
-from setuptools import setup
-from torch.utils.cpp_extension import BuildExtension
+
+GPU = torch.version.cuda is not None
+os.environ["DS_ACCELERATOR"] = "cuda" if GPU else "cpu"
+os.environ.setdefault("MAX_JOBS", str(os.cpu_count() or 1))
+
+import deepspeed  # noqa: E402
+from setuptools import setup  # noqa: E402
+from torch.utils.cpp_extension import BuildExtension  # noqa: E402
 
 PACKAGE = Path(deepspeed.__file__).parent
-BUILDERS = (CPUAdamBuilder, FusedAdamBuilder)
+BUILDERS = (
+    ("cpu_adam.CPUAdamBuilder", "fused_adam.FusedAdamBuilder") if GPU else ("cpu.comm.ShareMemCommBuilder",)
+)
 
 
 class PortableBuilder:
@@ -33,40 +40,52 @@ class PortableBuilder:
         return "-D__AVX256__"
 
 
-def record(versions: dict[str, str]) -> str:
-    """Return DeepSpeed's note of the operators that are there and what they were compiled against."""
+def portable(place: str) -> type:
+    """Return DeepSpeed's builder `module.Class`, made portable."""
+    module, _, name = place.rpartition(".")
+    kind = getattr(importlib.import_module(f"deepspeed.ops.op_builder.{module}"), name)
+    return type(f"Portable{name}", (PortableBuilder, kind), {})
+
+
+def torch_facts() -> dict[str, object]:
+    """Return what DeepSpeed compares before it takes a compiled operator."""
+    cuda, nccl = "0.0", "0.0"
+    if GPU:
+        cuda = ".".join(torch.version.cuda.split(".")[:2])
+        nccl = ".".join(str(part) for part in torch.cuda.nccl.version()[:2])
+    version = ".".join(torch.__version__.split(".")[:2])
+    return {
+        "version": version, "bf16_support": GPU, "cuda_version": cuda, "nccl_version": nccl, "hip_version": "0.0"
+    }
+
+
+def record(names: list[str]) -> str:
+    """Return DeepSpeed's note of the operators that are there."""
     text = (PACKAGE / "git_version_info_installed.py").read_text(encoding="utf-8")
-    names = {builder.NAME for builder in BUILDERS}
     scope: dict[str, object] = {}
     exec(text, scope)  # noqa: S102 - DeepSpeed's own file, assignments only
-    installed = {**scope["installed_ops"], **dict.fromkeys(sorted(names), True)}  # type: ignore[dict-item]
+    installed = {**scope["installed_ops"], **dict.fromkeys(names, True)}
     kept = [line for line in text.splitlines() if line.startswith(("version=", "git_hash=", "git_branch="))]
-    return "\n".join((*kept, f"installed_ops={installed}", "accelerator_name='cuda'", f"torch_info={versions}", ""))
+    accelerator = os.environ["DS_ACCELERATOR"]
+    made = (f"installed_ops={installed}", f"accelerator_name={accelerator!r}", f"torch_info={torch_facts()}", "")
+    return "\n".join((*kept, *made))
 
 
 def main() -> None:
     """Compile, then write the operators and DeepSpeed's note of them."""
     target = Path(sys.argv[1]) / "lib" / "python3.11" / "site-packages"
     os.chdir(PACKAGE / "ops")  # the sources are named relative to this folder
-    classes = [type(f"Portable{kind.__name__}", (PortableBuilder, kind), {}) for kind in BUILDERS]
+    builders = [portable(place)() for place in BUILDERS]
     setup(
         name="ops",
-        script_args=["build_ext", "--build-lib", str(target), "--build-temp", "/tmp/ops"],  # noqa: S108
-        ext_modules=[kind().builder() for kind in classes],
+        script_args=["--quiet", "build_ext", "--build-lib", str(target), "--build-temp", "/tmp/ops"],  # noqa: S108
+        ext_modules=[builder.builder() for builder in builders],
         cmdclass={"build_ext": BuildExtension},
     )
     shutil.rmtree("/tmp/ops", ignore_errors=True)  # noqa: S108
-    major_minor = ".".join(torch.__version__.split("+")[0].split(".")[:2])
-    cuda = ".".join((torch.version.cuda or "0.0").split(".")[:2])
-    nccl = ".".join(str(part) for part in torch.cuda.nccl.version()[:2])
-    versions = {
-        "version": major_minor,
-        "bf16_support": True,
-        "cuda_version": cuda,
-        "nccl_version": nccl,
-        "hip_version": "0.0",
-    }
-    (target / "deepspeed" / "git_version_info_installed.py").write_text(record(versions), encoding="utf-8")
+    note = target / "deepspeed" / "git_version_info_installed.py"
+    note.write_text(record([builder.name for builder in builders]), encoding="utf-8")
+    print(f"operators: {', '.join(builder.name for builder in builders)}")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,7 @@ FROM ${DEVEL} AS devel
 FROM ${BASE} AS compiled
 COPY --from=devel /usr/local/cuda-12.6/ /usr/local/cuda/
 COPY build/ /opt/kit/build/
-RUN CUDA_HOME=/usr/local/cuda PATH=/usr/local/cuda/bin:$PATH DS_ACCELERATOR=cuda \
-    DS_BUILD_CPU_ADAM=1 DS_BUILD_FUSED_ADAM=1 TORCH_CUDA_ARCH_LIST="8.0;8.6;8.9;9.0" \
+RUN CUDA_HOME=/usr/local/cuda PATH=/usr/local/cuda/bin:$PATH TORCH_CUDA_ARCH_LIST="8.0;8.6;8.9;9.0" \
     HOME=/tmp/home python /opt/kit/build/build_ops.py /ops
 
 FROM ${BASE}

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kit.project.model import HostSpec
 
 OLDEST_ENGINE = (20, 10)
+OLDEST_CONTAINERD_STORE = (25, 0)
+"""Before, it was an experiment, and unproven with kit's layers."""
 OLDEST_COMPOSE = (1, 29)
 OLDEST_DRIVER = 525
 MOST_SKEW = 2.0
@@ -112,6 +114,10 @@ class _Host:
         old = _version(facts.engine_version) < OLDEST_ENGINE
         fix = "install Docker 20.10 or newer there"
         yield self._say("engine-version", "fail" if old else None, f"engine {facts.engine_version}", fix)
+        if facts.containerd_store:
+            young = _version(facts.engine_version) < OLDEST_CONTAINERD_STORE
+            fix = "turn it off in daemon.json (features: containerd-snapshotter), or install engine 25 or newer"
+            yield self._say("image-store", "fail" if young else None, "containerd image store", fix)
 
     def _engine_fix(self) -> str:
         why, user = self.facts.engine_error.lower(), self.facts.user or "USER"
@@ -153,7 +159,7 @@ class _Host:
         disk, engine = needs.disk_bytes, needs.engine_bytes
         shared = facts.engine_on_root_disk
         wanted = disk + engine if shared else disk
-        fix = f"make room there (df -h {facts.root}; docker system df), or set hosts.{facts.host}.root elsewhere"
+        fix = f"make room there (df -h {facts.root}; docker system df), or move hosts.{facts.host}.root"
         text = f"{_gb(facts.free_bytes)} free for {facts.root}, {_gb(wanted)} still to come"
         yield self._say("disk", "fail" if facts.free_bytes < wanted else None, text, fix)
         free = facts.engine_free_bytes
@@ -224,7 +230,7 @@ class _Host:
         if self.needs.trains_with_others:
             loop = facts.resolves_to_loopback
             text = f"its own name, {facts.hostname}, {'resolves' if loop else 'does not resolve'} to loopback"
-            fix = f"kit tells ranks their addresses; other tools want {facts.hostname} rightly in /etc/hosts there"
+            fix = f"kit's ranks do without; other tools want {facts.hostname} rightly in /etc/hosts there"
             yield self._say("own-name", "warn" if loop else None, text, fix)
         for route in self.needs.routes:
             text = (

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kit.bundle.digest import read_file
 from kit.errors import EngineError, VerificationError
 from kit.ship.identity import diff_ids, expected_ids, is_same
 from kit.ship.layer_gate import LayerGate, OpenGate
 from kit.ship.loopback_registry import Registry, serving
+from kit.ship.oci_archive import oci_archive_chunks
 from kit.ship.served import served_form
 
 if TYPE_CHECKING:
@@ -25,14 +27,13 @@ _DONE = ("Pull complete", "Already exists")
 
 
 def load_images(
-    engine: ImageEngine, blobs: BlobStore, images: tuple[Image, ...], emit: Emit
+    engine: ImageEngine, store: Store, blobs: BlobStore, images: tuple[Image, ...], emit: Emit
 ) -> tuple[str, ...]:
     """Make every image stand in the engine under its identity tag; return the tags that were set.
 
     An image that bears the tag already is compared first, and pulled anew when it is another one.
     Raises EngineError, and VerificationError when what the engine has at the end is not the image.
     """
-    store = engine.store()
     fresh = []
     for image in images:
         found = engine.inspect(image.identity_tag)
@@ -51,8 +52,13 @@ def _load(engine: ImageEngine, blobs: BlobStore, image: Image, store: Store) -> 
             if status.text in _DONE:
                 gate.finished(status.layer)
         try:
+            found = engine.inspect(reference)
+            if store.containerd and found is not None and not found.layers:
+                # It had the layers unpacked from another form of them, and left these bytes out.
+                engine.load(oci_archive_chunks(image, lambda digest: read_file(blobs.path(digest))))
+                found = engine.inspect(reference)
             # Compared before it gets the name that jobs trust.
-            _require_same(image, engine.inspect(reference))
+            _require_same(image, found)
             engine.tag(reference, image.identity_tag)
         finally:
             engine.remove(reference)

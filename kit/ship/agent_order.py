@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kit.bundle.digest import blob_of
 from kit.bundle.source import trusted_manifest
 from kit.errors import TransferError
+from kit.ship.served import Store
 from kit.ship.wanted import KIT_IMAGE, Wanted, images_of, trees_in
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ class Order:
     """One ship, as the agent sees it."""
 
     root: Path
+    store: Store
+    """The image store of the host's engine."""
     who: str
     """Who ships, for the message that another one gets meanwhile."""
     manifest: Manifest
@@ -43,10 +46,11 @@ class Order:
         return next(image for image in self.images if image.name == KIT_IMAGE)
 
 
-def order_document(plan: HostPlan, manifest_bytes: bytes, who: str) -> dict[str, Any]:
+def order_document(plan: HostPlan, store: Store, manifest_bytes: bytes, who: str) -> dict[str, Any]:
     """Return the request that `parse_order` reads."""
     return {
         "who": who,
+        "store": {"containerd": store.containerd, "version": store.version},
         "manifest": manifest_bytes.decode(),
         "images": [image.name for image in plan.images],
         "trees": [[tree.kind, tree.name] for tree in plan.trees],
@@ -65,12 +69,12 @@ def parse_order(request: dict[str, Any]) -> Order:
         sends = tuple((blobs[digest], int(offset)) for digest, offset in request["sends"])
         keeps = tuple(blobs[digest] for digest in request["keeps"])
         root, who = Path(request["root"]), str(request["who"])
+        store = Store(bool(request["store"]["containerd"]), str(request["store"]["version"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TransferError(
             "a request that this kit does not understand",
             why=f"{type(error).__name__}: {error}",
             fix="ship with the same version of kit that the bundle carries",
         ) from error
-    return Order(
-        root, who, manifest, data, images_of(manifest, wanted), trees_in(manifest, wanted), keeps, sends
-    )
+    images, trees = images_of(manifest, wanted), trees_in(manifest, wanted)
+    return Order(root, store, who, manifest, data, images, trees, keeps, sends)

@@ -43,7 +43,7 @@ def carry_out(order: Order, engine: ImageEngine, stream: Input, emit: Emit) -> d
             return {"again": [blob.digest for blob in missing]}
         _remove_leftovers(store)
         came = receive_blobs(store, order.sends, stream, emit)
-        loaded = load_images(engine, store, order.images, emit)
+        loaded = load_images(engine, order.store, store, order.images, emit)
         for tree in order.trees:
             emit({"event": "placing", "tree": tree.name})
             place_tree(store, tree)

@@ -12,10 +12,9 @@ from kit.errors import EngineError
 from kit.host.agent import SOCKET
 from kit.ship.engine_port import PullStatus
 from kit.ship.identity import SeenImage
-from kit.ship.served import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 SILENCE = 1800
 """Seconds that an engine may be busy unpacking without a word."""
@@ -35,6 +34,11 @@ def _asking(what: str) -> Iterator[None]:
         ) from error
 
 
+def _refuse_error(line: dict[str, Any], where: str) -> None:
+    if "error" in line:
+        raise EngineError("the engine did not take in the image", where=where, why=str(line["error"]))
+
+
 class DockerStore:
     """An engine's image store behind its socket."""
 
@@ -43,23 +47,19 @@ class DockerStore:
         with _asking("answer"):
             self._api: Any = docker.APIClient(base_url=f"unix://{socket}", version="auto", timeout=SILENCE)
 
-    def store(self) -> Store:
-        """Return which kind of store it is."""
-        with _asking("tell about itself"):
-            info = self._api.info()
-        status = " ".join(str(value) for pair in info.get("DriverStatus") or () for value in pair)
-        return Store("io.containerd.snapshotter" in status, str(info.get("ServerVersion", "")))
-
     def pull(self, reference: str) -> Iterator[PullStatus]:
         """Pull an image by digest, yielding the engine's reports."""
         repository, _, digest = reference.partition("@")
         with _asking(f"pull {reference}"):
             for line in self._api.pull(repository, tag=digest, stream=True, decode=True):
-                if "error" in line:
-                    raise EngineError(
-                        "the engine did not take in the image", where=reference, why=str(line["error"])
-                    )
+                _refuse_error(line, reference)
                 yield PullStatus(str(line.get("id", "")), str(line.get("status", "")))
+
+    def load(self, archive: Iterable[bytes]) -> None:
+        """Take in an archive."""
+        with _asking("load an image"):
+            for line in self._api.load_image(iter(archive)):
+                _refuse_error(line, "docker load")
 
     def tag(self, reference: str, tag: str) -> None:
         """Give an image a tag."""

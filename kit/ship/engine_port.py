@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kit.ship.identity import SeenImage
-    from kit.ship.served import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +24,11 @@ class PullStatus:
 class ImageEngine(Protocol):
     """An engine's image store. Every method raises EngineError."""
 
-    def store(self) -> Store:
-        """Return which kind of store it is."""
-
     def pull(self, reference: str) -> Iterable[PullStatus]:
         """Pull an image by digest; it is there when the iteration has ended."""
+
+    def load(self, archive: Iterable[bytes]) -> None:
+        """Take in an archive, with the tags that it names."""
 
     def tag(self, reference: str, tag: str) -> None:
         """Give an image a tag; an image that had it loses it."""

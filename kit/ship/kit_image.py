@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kit.bundle.digest import Hasher
-from kit.bundle.docker_load import docker_load_chunks
 from kit.errors import EngineError, TransferError, UnfitError, UnreachableError, VerificationError
+from kit.ship.archive import archive_chunks, store_of
 from kit.ship.have import parse_have
-from kit.ship.identity import diff_ids, is_same, tagged
+from kit.ship.identity import is_same, tagged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -52,7 +52,7 @@ def send_kit_image(
     """
     path = f"{facts.root}/partial/kit-image.{secrets.token_hex(6)}.tar"
     try:
-        sent = _send(host, path, counted(docker_load_chunks(source, image), on_bytes))
+        sent = _send(host, path, counted(archive_chunks(source, image, store_of(facts)), on_bytes))
         loaded = host.run(("docker", "load", "-q", "-i", path))
         if loaded.status != 0:
             raise EngineError(
@@ -60,7 +60,7 @@ def send_kit_image(
             )
     finally:
         _forget(host, path)
-    _require_loaded(host, facts, image)
+    _require_loaded(host, image)
     return sent
 
 
@@ -104,14 +104,9 @@ def look_up(host: Host, tag: str) -> SeenImage | None:
     return tagged(parse_have(done.text).images, tag) if done.status == 0 else None
 
 
-def _require_loaded(host: Host, facts: HostFacts, image: Image) -> None:
+def _require_loaded(host: Host, image: Image) -> None:
     found = look_up(host, image.identity_tag)
-    # A containerd store names a loaded archive by a manifest of its own making: there the layers are
-    # compared now, and the agent pulls the same image by its true manifest.
-    same = found is not None and (
-        found.layers == diff_ids(image) if facts.containerd_store else is_same(image, found)
-    )
-    if not same:
+    if found is None or not is_same(image, found):
         raise VerificationError(
             "the engine has another image than the bundle's",
             where=f"{host.name}: {image.identity_tag}",

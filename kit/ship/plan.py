@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kit.bundle.docker_load import docker_load_size
 from kit.errors import UnfitError
+from kit.ship.archive import archive_size, store_of
 from kit.ship.identity import is_there, shared_layers
 from kit.ship.wanted import KIT_IMAGE, images_of, trees_in
 
@@ -40,8 +40,8 @@ class HostPlan:
 
     host: str
     kit: Image
-    sends_kit: bool
-    """kit's own image is not there yet, or not the right one."""
+    kit_bytes: int
+    """Bytes of the archive that kit's own image comes in; 0 when it is there already."""
     sends: tuple[Send, ...]
     keeps: tuple[Blob, ...]
     """Blobs that are there by their name; the agent makes sure."""
@@ -57,7 +57,12 @@ class HostPlan:
     @property
     def send_bytes(self) -> int:
         """Bytes that will cross the network, kit's own image included."""
-        return sum(send.size for send in self.sends) + (docker_load_size(self.kit) if self.sends_kit else 0)
+        return sum(send.size for send in self.sends) + self.kit_bytes
+
+    @property
+    def sends_kit(self) -> bool:
+        """Whether kit's own image is not there yet, or not the right one."""
+        return self.kit_bytes > 0
 
     @property
     def there_bytes(self) -> int:
@@ -106,27 +111,24 @@ def plan_host(manifest: Manifest, wanted: Wanted, facts: HostFacts, have: Have) 
     images, trees = images_of(manifest, wanted), trees_in(manifest, wanted)
     kit = next(image for image in images if image.name == KIT_IMAGE)
     present = tuple(image for image in images if is_there(image, have.images))
-    # docker load gives the right ID in a classic store only; elsewhere kit's image is pulled as well.
-    loads = tuple(
-        image for image in images if image not in present and (image is not kit or facts.containerd_store)
-    )
+    loads = tuple(image for image in images if image not in present and image is not kit)
     needed = _needed_blobs(loads, trees)
     keeps = tuple(blob for blob in needed if have.blobs.get(blob.digest) == blob.size)
     sends = tuple(_send(blob, have) for blob in needed if blob not in keeps)
-    archive = 0 if kit in present else docker_load_size(kit)
-    store = facts.containerd_store
-    incoming = loads if kit in present or kit in loads else (kit, *loads)
+    archive = 0 if kit in present else archive_size(kit, store_of(facts))
+    containerd = facts.containerd_store
+    incoming = loads if kit in present else (kit, *loads)
     return HostPlan(
         host=facts.host,
         kit=kit,
-        sends_kit=kit not in present,
+        kit_bytes=archive,
         sends=sends,
         keeps=keeps,
         loads=loads,
         present=present,
         trees=trees,
         disk_bytes=sum(send.size for send in sends) + archive,
-        engine_bytes=sum(_engine_need(image, have, containerd_store=store) for image in incoming),
+        engine_bytes=sum(_engine_need(image, have, containerd_store=containerd) for image in incoming),
     )
 
 
@@ -146,7 +148,7 @@ def require_room(plan: HostPlan, facts: HostFacts) -> None:
             f"too little room: {_gb(disk + MARGIN)} needed, {_gb(facts.free_bytes)} free",
             where=f"{plan.host}: {facts.root}",
             why="nothing was sent",
-            fix=f"make room there (docker system df, df -h {facts.root}), or set hosts.{plan.host}.root elsewhere",
+            fix=f"make room there (docker system df, df -h {facts.root}), or move hosts.{plan.host}.root",
         )
     if facts.engine_free_bytes is not None and engine and facts.engine_free_bytes < engine + MARGIN:
         raise UnfitError(

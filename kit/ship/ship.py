@@ -18,6 +18,7 @@ from kit.host.agent import call_agent
 from kit.host.checks import Needs, check, require_fit
 from kit.host.gather import gather_facts
 from kit.ship.agent_order import order_document
+from kit.ship.archive import store_of
 from kit.ship.frames import frames
 from kit.ship.have import ask_have
 from kit.ship.kit_image import counted, prepare_root, send_kit_image
@@ -173,7 +174,7 @@ class _Shipment:
         plan = planned.plan
         if plan.sends_kit:
             send_kit_image(self.host, planned.facts, self.source, plan.kit, self._advance)
-        request = order_document(plan, self.source.manifest_bytes, _who())
+        request = order_document(plan, store_of(planned.facts), self.source.manifest_bytes, _who())
         try:
             result = call_agent(
                 self.host,

@@ -109,7 +109,7 @@ def test_an_image_is_described(engine: DockerEngine, image_id: str) -> None:
     # A containerd store leaves out the last layer, which changes nothing.
     assert len(described.diff_ids) in (3, 4)
     assert set(described.diff_ids[3:]) <= {described.diff_ids[1]}
-    assert described.size > 10_000_000
+    assert described.size > 1000  # of compressed bytes on a containerd store
 
 
 def test_an_image_that_is_not_there_is_named(engine: DockerEngine) -> None:

@@ -53,6 +53,9 @@ def _up(arguments: argparse.Namespace) -> None:
 
 
 def _down(arguments: argparse.Namespace) -> None:
+    if arguments.names:
+        whole.down_hosts(lab_folders(), tuple(arguments.names), purge=arguments.purge)
+        return
     engine_down(lab_folders())
     whole.down(lab_folders(), purge=arguments.purge)
 
@@ -164,6 +167,7 @@ def parser() -> argparse.ArgumentParser:
     made["up"].add_argument(
         "--disk", default="", help="give each new host a disk of this size for /aisys, like 2G"
     )
+    made["down"].add_argument("names", nargs="*", metavar="HOST", help="these alone; default: everything")
     made["down"].add_argument("--purge", action="store_true", help="forget the hosts' data, too")
     made["status"].add_argument("--json", action="store_true")
     made["exec"].add_argument("--user", default="root")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.lab.errors import LabError, LabUnavailableError
+from tests.lab.namespaces import file_system_of
 from tests.lab.privileges import REPOSITORY, command_line
 from tests.lab.state import existing_intranet, lab_folders
 
@@ -66,9 +67,9 @@ class Lab:
         call("up", *words, *(("--disk", disk) if disk else ()))
         return cls(tuple(name for name, _ in hosts))
 
-    def down(self, *, purge: bool = False) -> None:
-        """Stop all hosts and the online engine; purge forgets their data."""
-        call("down", *(("--purge",) if purge else ()))
+    def down(self, *names: str, purge: bool = False) -> None:
+        """Stop these hosts; without names all of them and the online engine. Purge forgets their data."""
+        call("down", *(("--purge",) if purge else ()), *names)
 
     @property
     def key(self) -> Path:
@@ -130,6 +131,10 @@ class Lab:
     def empty(self, name: str) -> None:
         """Take away what `fill` put there."""
         call("fill", name)
+
+    def engine_host(self, name: str) -> str:
+        """Return a DOCKER_HOST for a running host's engine, to be used from this machine as root."""
+        return f"unix://{file_system_of(name)}/run/docker.sock"
 
     def engine_stop(self, name: str) -> None:
         """Stop a host's Docker engine."""

@@ -65,7 +65,9 @@ def start_engine(folders: Folders, host: LabHost) -> None:
     root = file_system_of(host.name)
     write_file(root / "etc/docker/daemon.json", json.dumps(settings_of(folders, host), indent=1))
     # A killed engine leaves its pid file; the number may belong to another process by now.
-    start = "rm -f /run/docker.pid /run/docker/containerd/containerd.pid; exec dockerd"
+    # As Docker's own systemd unit does; containers inherit these limits.
+    limits = "ulimit -n 1048576 2>/dev/null || true; ulimit -l unlimited 2>/dev/null || true"
+    start = f"{limits}; rm -f /run/docker.pid /run/docker/containerd/containerd.pid; exec dockerd"
     with (root / LOG).open("ab") as log:
         start_detached(enter(host.name, ("sh", "-c", start)), log)
 

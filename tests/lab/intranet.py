@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.lab.engine import engine_answers, start_engine, stop_engine, wait_for_engine
 from tests.lab.errors import LabError
-from tests.lab.links import ensure_link, ensure_switch, free_prefix, is_cut, remove_links
+from tests.lab.links import ensure_link, ensure_switch, free_prefix, is_cut, remove_links, remove_netns
 from tests.lab.names import CONTROL_GROUP, LAB, SWITCH, netns_of
 from tests.lab.namespaces import (
     INIT,
@@ -26,10 +26,10 @@ from tests.lab.namespaces import (
 )
 from tests.lab.roots import engine_kind, ready_root
 from tests.lab.shaping import shape_of
-from tests.lab.shell import run, try_run
+from tests.lab.shell import run, try_run, wait_until
 from tests.lab.sink import NO_RESOLVER
 from tests.lab.sshd import ensure_login_key, lay_out_logins, write_client_files
-from tests.lab.state import Intranet, locked, read_intranet, write_file, write_intranet
+from tests.lab.state import Intranet, existing_intranet, locked, read_intranet, write_file, write_intranet
 
 if TYPE_CHECKING:
     from tests.lab.state import Folders, LabHost
@@ -127,6 +127,22 @@ def down(folders: Folders, *, purge: bool = False) -> None:
         shutil.rmtree(folders.state, ignore_errors=True)
 
 
+def down_hosts(folders: Folders, names: tuple[str, ...], *, purge: bool = False) -> None:
+    """Stop these hosts alone; purge forgets them, else they keep their data and their addresses."""
+    with locked(folders.state / "lock"):
+        intranet = existing_intranet(folders)
+        for name in names:
+            intranet.host(name)
+        for name in names:
+            stop_host(name)
+            remove_netns(netns_of(name))
+            if purge:
+                shutil.rmtree(folders.host(name), ignore_errors=True)
+        if purge:
+            kept = tuple(host for host in intranet.hosts if host.name not in names)
+            write_intranet(folders, Intranet(intranet.prefix, kept))
+
+
 def stop_host(name: str) -> None:
     """Stop one host: its engine first, so that its store is whole, then everything else at once."""
     if init_of(name) is not None:
@@ -136,12 +152,19 @@ def stop_host(name: str) -> None:
 
 
 def _remove_control_groups() -> None:
-    tops = [*Path("/sys/fs/cgroup").glob(f"*/{CONTROL_GROUP}"), Path("/sys/fs/cgroup") / CONTROL_GROUP]
-    for top in tops:
-        below = [path for path in top.rglob("*") if path.is_dir()]
-        for folder in [*sorted(below, key=lambda path: -len(path.parts)), top]:
-            with suppress(OSError):
-                folder.rmdir()
+    """Remove the lab's control groups; the last containers may still be dying in them."""
+    top = Path("/sys/fs/cgroup")
+
+    def gone() -> bool:
+        groups = [*top.glob(f"*/{CONTROL_GROUP}"), *top.glob(CONTROL_GROUP)]
+        for group in groups:
+            below = [path for path in group.rglob("*") if path.is_dir()]
+            for folder in [*sorted(below, key=lambda path: -len(path.parts)), group]:
+                with suppress(OSError):
+                    folder.rmdir()
+        return not groups
+
+    wait_until(gone, GRACE_SECONDS)
 
 
 def status(folders: Folders) -> list[dict[str, str]]:

@@ -120,8 +120,13 @@ def is_cut(host: LabHost) -> bool:
 def remove_links(names: tuple[str, ...]) -> None:
     """Remove the switch, the machine's link and the hosts' network namespaces, whatever is there of them."""
     for netns in (*(netns_of(name) for name in names), SWITCH):
-        if (NAMED / netns).exists() and not try_run("ip", "netns", "delete", netns):
-            try_run("umount", "--lazy", str(NAMED / netns))
-            (NAMED / netns).unlink(missing_ok=True)
+        remove_netns(netns)
     if try_run("ip", "link", "show", MACHINE_LINK):
         run("ip", "link", "delete", MACHINE_LINK)
+
+
+def remove_netns(netns: str) -> None:
+    """Remove a named network namespace, and its end of every link with it; one that is not there is fine."""
+    if (NAMED / netns).exists() and not try_run("ip", "netns", "delete", netns):
+        try_run("umount", "--lazy", str(NAMED / netns))
+        (NAMED / netns).unlink(missing_ok=True)

@@ -30,6 +30,7 @@ START = """set -eu
 mkdir -p /run/containerd
 mount -t tmpfs own-containerd /run/containerd
 rm -f "$FOLDER/pid"
+ulimit -n 1048576 2>/dev/null || true
 exec dockerd "$@"
 """
 

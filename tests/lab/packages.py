@@ -30,8 +30,8 @@ NEEDED: Mapping[str, str] = {
     "busybox": "busybox-static",
 }
 """Program and the package that brings it."""
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-APT_LOCK = Path("/tmp/apt.lock")
+KEYRINGS = Path("/usr/share/keyrings")
+APT_LOCK = Path("/run/lock/kit-lab-apt.lock")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NO_SERVICES = Path("/usr/sbin/policy-rc.d")
 
@@ -39,7 +39,7 @@ NO_SERVICES = Path("/usr/sbin/policy-rc.d")
 def missing_packages() -> tuple[str, ...]:
     """Return the packages that are not there, sorted."""
     found = {package for program, package in NEEDED.items() if not shutil.which(program, path=SYSTEM_PATH)}
-    if not KEYRING.exists():
+    if not any(KEYRINGS.glob("debian-archive-keyring.*")):
         found.add("debian-archive-keyring")
     return tuple(sorted(found))
 

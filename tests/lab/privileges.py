@@ -15,20 +15,30 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PASSED_ON = ("KIT_LAB_NAME", "KIT_LAB_STATE", "KIT_LAB_CACHE", "KIT_LAB_MIRROR")
 
 
-def why_unavailable() -> str:
-    """Return why this machine cannot run the lab, or "" when it can."""
-    if platform.system() != "Linux":
-        return f"the lab needs Linux (network namespaces); this is {platform.system()}"
-    if os.geteuid() != 0 and not shutil.which("sudo"):
+def why_unavailable(system: str, *, is_root: bool, has_sudo: bool, sudo_answers: bool) -> str:
+    """Return why such a machine and user cannot run the lab, or "" when they can."""
+    if system != "Linux":
+        return f"the lab needs Linux (network namespaces); this is {system}"
+    if is_root:
+        return ""
+    if not has_sudo:
         return "the lab needs root (network namespaces, mounts); run it as root, or install sudo"
-    if os.geteuid() != 0 and not sys.stdin.isatty() and not try_run("sudo", "-n", "true"):
+    if not sudo_answers:
         return "the lab needs root, and sudo asks for a password here; run `sudo -v` first"
     return ""
 
 
+def _why_unavailable_here() -> str:
+    is_linux = platform.system() == "Linux"
+    is_root = is_linux and os.geteuid() == 0
+    has_sudo = shutil.which("sudo") is not None
+    answers = not is_root and has_sudo and (sys.stdin.isatty() or try_run("sudo", "-n", "true"))
+    return why_unavailable(platform.system(), is_root=is_root, has_sudo=has_sudo, sudo_answers=answers)
+
+
 def command_line(*words: str) -> tuple[str, ...]:
     """Return the words that run a lab command as root; raises LabUnavailableError where nothing can."""
-    reason = why_unavailable()
+    reason = _why_unavailable_here()
     if reason:
         raise LabUnavailableError(reason)
     own = (sys.executable, "-m", "tests.lab", *words)

@@ -160,7 +160,7 @@ def test_a_container_runs_in_the_hosts_network_with_the_hosts_folder(lab: Lab, n
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_published_port_answers_from_this_machine(lab: Lab, name: str) -> None:
-    serve = "busybox httpd -f -p 80".split()
+    serve = ("busybox", "httpd", "-f", "-p", "80")
     lab.exec(name, ("docker", "run", "-d", "--rm", "--name", "web", "-p", "8080:80", "tiny:1", *serve))
 
     def first_bytes() -> bytes:
@@ -394,6 +394,15 @@ def test_after_a_crash_up_mends_a_host_that_keeps_its_images_and_its_key(lab: La
     Lab.up(KINDS)
     assert {row["state"] for row in lab.status()} == {"up"}
     assert lab.known_hosts.read_text(encoding="utf-8") == key_before
+
+
+def test_one_host_goes_down_and_is_forgotten_while_the_others_stay(lab: Lab) -> None:
+    Lab.up((("extra", "20.10"),))
+    assert _reaches(lab, "extra")
+    lab.down("extra", purge=True)
+    assert [row["host"] for row in lab.status()] == list(NAMES)
+    assert not list(Path("/run/netns").glob(f"{LAB_NAME}-extra"))
+    assert _reaches(lab, "old")
 
 
 def test_down_leaves_nothing_even_when_everything_was_killed_half_way(lab: Lab) -> None:

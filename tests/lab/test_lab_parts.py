@@ -8,6 +8,7 @@ import struct
 import pytest
 
 from tests.lab.errors import LabError
+from tests.lab.privileges import why_unavailable
 from tests.lab.roots import ENGINES, engine_kind
 from tests.lab.shaping import Shape, parse_shape
 from tests.lab.sink_names import ANSWER, reply_to
@@ -47,6 +48,17 @@ def test_a_state_folder_too_deep_for_sockets_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setenv("KIT_LAB_STATE", "/" + "deep" * 25)
     with pytest.raises(LabError, match="KIT_LAB_STATE"):
         lab_folders()
+
+
+def test_a_machine_that_cannot_run_the_lab_is_told_why() -> None:
+    assert "needs Linux" in why_unavailable("Darwin", is_root=False, has_sudo=True, sudo_answers=True)
+    assert "install sudo" in why_unavailable("Linux", is_root=False, has_sudo=False, sudo_answers=False)
+    assert "sudo -v" in why_unavailable("Linux", is_root=False, has_sudo=True, sudo_answers=False)
+
+
+def test_root_and_a_sudo_that_answers_can_run_the_lab() -> None:
+    assert why_unavailable("Linux", is_root=True, has_sudo=False, sudo_answers=False) == ""
+    assert why_unavailable("Linux", is_root=False, has_sudo=True, sudo_answers=True) == ""
 
 
 def _query(kind: int) -> bytes:

@@ -74,6 +74,11 @@ def test_engines_older_than_20_10_fail(version: str, level: str) -> None:
     assert finding("engine-version", engine_version=version).level == level
 
 
+@pytest.mark.parametrize(("version", "level"), [("24.0.7", "fail"), ("28.5.2", "ok")])
+def test_the_containerd_store_is_taken_from_engine_25_on(version: str, level: str) -> None:
+    assert finding("image-store", containerd_store=True, engine_version=version).level == level
+
+
 @pytest.mark.parametrize(
     ("compose", "version", "level"),
     [

@@ -1,0 +1,132 @@
+"""`make bench`: what kit takes against what one would type instead, both in one run. Ratios, no verdicts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.e2e.journey import REPOSITORY, Journey, demo_journey
+from tests.lab import LabUnavailableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BENCH = REPOSITORY / "build" / "bench"
+MODEL_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Two ways to the same end, one after the other."""
+
+    case: str
+    kit: float
+    other: float
+    against: str
+
+
+def _timed(argv: list[str], environment: dict[str, str]) -> float:
+    started = time.monotonic()
+    subprocess.run(argv, check=True, env=environment, stdout=subprocess.DEVNULL)
+    return time.monotonic() - started
+
+
+def _shell(line: str, environment: dict[str, str]) -> float:
+    return _timed(["bash", "-o", "pipefail", "-c", line], environment)
+
+
+def _kit(journey: Journey, *words: str) -> float:
+    argv = [sys.executable, "-m", "kit", *words, "-f", str(journey.folder / "kit.yaml")]
+    return _timed(argv, journey.environment)
+
+
+def _image_references(journey: Journey) -> str:
+    """Return the bundle's images as the engine's own IDs."""
+    manifest = json.loads((journey.folder / "bundle" / "kit.json").read_text(encoding="utf-8"))
+    return " ".join(image["config"]["digest"] for image in manifest["images"])
+
+
+def pack_cases(journey: Journey, scratch: Path) -> list[Measured]:
+    """Measure packing the demo's images, the first time and again, against docker save and zstd."""
+    saved = shlex.quote(str(scratch / "saved.zst"))
+    pipe = f"docker save {_image_references(journey)} | zstd -q -T0 -3 -o {saved} -f"
+    first = _kit(journey, "bundle", "-o", str(scratch / "bundle"))
+    again = _kit(journey, "bundle", "-o", str(scratch / "bundle"))
+    verify = _kit(journey, "verify", "-b", str(scratch / "bundle"))
+    other = _shell(pipe, journey.environment)
+    listed = _shell(f"cd {scratch}/bundle/blobs/sha256 && sha256sum * > /dev/null", journey.environment)
+    against = "docker save | zstd -T0 -3"
+    return [
+        Measured("pack kit, train and serve", first, other, against),
+        Measured("pack again, nothing changed", again, other, against),
+        Measured("verify every blob", verify, listed, "sha256sum of the same files"),
+    ]
+
+
+def ship_cases(journey: Journey, scratch: Path) -> list[Measured]:
+    """Measure 1 GB of model to one host, verified there, against scp and sha256sum; and a ship of nothing."""
+    weights = journey.folder / "model" / "noise.safetensors"
+    with weights.open("wb") as file:
+        for _ in range(MODEL_BYTES // 1_000_000):
+            file.write(os.urandom(1_000_000))
+    for command in ("lock", "bundle"):
+        _kit(journey, command)
+    config = journey.lab.ssh_config
+    digest = scratch / "noise.sha256"
+    _shell(f"sha256sum < {weights} > {digest}", journey.environment)
+    ship = _kit(journey, "ship", "--host", "gpu1")
+    again = _kit(journey, "ship", "--host", "gpu1")
+    scp = (
+        f"scp -q -F {config} -c aes128-gcm@openssh.com {weights} ops@gpu1:/aisys/noise && "
+        f"ssh -F {config} ops@gpu1 sha256sum /aisys/noise | cut -c1-64 | cmp -n 64 - {digest}"
+    )
+    other = _shell(scp, journey.environment)
+    return [
+        Measured("1 GB of model to a host, verified there", ship, other, "scp, then sha256sum there"),
+        Measured("ship again, nothing changed", again, other, "scp, then sha256sum there"),
+    ]
+
+
+def table(rows: list[Measured]) -> Table:
+    """Return the ratios as a table."""
+    result = Table(title="kit against what one would type")
+    for name in ("case", "kit, s", "against", "s", "ratio"):
+        result.add_column(name, justify="left" if name in ("case", "against") else "right")
+    for row in rows:
+        result.add_row(
+            row.case, f"{row.kit:.1f}", row.against, f"{row.other:.1f}", f"{row.kit / row.other:.2f}"
+        )
+    return result
+
+
+def main() -> int:
+    """Build and carry the demo across once, then measure."""
+    try:
+        with demo_journey(BENCH / "demo") as journey:
+            shutil.rmtree(BENCH, ignore_errors=True)
+            scratch = BENCH / "scratch"
+            scratch.mkdir(parents=True)
+            journey.prepare()
+            for command in ("lock", "bundle", "ship"):
+                journey.kit(command)
+            rows = pack_cases(journey, scratch) + ship_cases(journey, scratch)
+            shutil.rmtree(BENCH)
+    except LabUnavailableError as error:
+        print(f"make bench: skipped: {error}", file=sys.stderr)
+        return 77
+    Console().print(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
