@@ -22,10 +22,12 @@ lab-setup: ## packages that the lab needs (apt, root or sudo)
 demo: setup lab-setup ## lock, bundle, ship, train on two hosts, merge, serve, ask: the whole path, for real
 	@$(PY) -m tests.e2e.demo
 
-test: test-fast test-lab test-e2e ## everything that CI runs
+test: test-fast test-wheel test-lab test-e2e ## everything that CI runs
 
 test-fast: setup lint ## the part without engines, under 2 minutes
 	@$(PY) -m pytest -q -m "not lab and not e2e and not cu126" tests
+
+test-wheel: setup ## the unit tests against the installed wheel, away from the checkout
 	@tests/setup/test_wheel.sh
 
 test-lab: setup lab-setup ## real engines and sshd, small images

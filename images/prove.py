@@ -12,8 +12,6 @@ import re
 import subprocess
 import sys
 import sysconfig
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 SITE = Path(sysconfig.get_paths()["purelib"])
@@ -31,7 +29,7 @@ def canonical(name: str) -> str:
 
 
 def prove_versions(packages: dict[str, str], others: tuple[str, ...] = ()) -> None:
-    """Every locked package is there at its version, and nothing else but `others` is."""
+    """Check that every locked package is there at its version, and nothing else but `others`."""
     found = {canonical(dist.metadata["Name"]): dist.version for dist in importlib.metadata.distributions()}
     wrong = [
         f"{name}: locked {version}, found {found.get(name, 'none')}"
@@ -44,14 +42,17 @@ def prove_versions(packages: dict[str, str], others: tuple[str, ...] = ()) -> No
 
 
 def prove_requirements(dropped: tuple[str, ...]) -> None:
-    """Every package finds what it requires, but for what the stack drops on purpose."""
-    from packaging.requirements import Requirement
+    """Check that every package finds what it requires, but for what the stack drops on purpose."""
+    from packaging.requirements import InvalidRequirement, Requirement
 
     versions = {canonical(dist.metadata["Name"]): dist.version for dist in importlib.metadata.distributions()}
     wrong = []
     for dist in importlib.metadata.distributions():
         for line in dist.requires or ():
-            need = Requirement(line)
+            try:
+                need = Requirement(line)
+            except InvalidRequirement:
+                continue  # old packages write what no installer reads any more
             name = canonical(need.name)
             if name in dropped or (need.marker and not need.marker.evaluate({"extra": ""})):
                 continue
@@ -68,8 +69,8 @@ def _symbols(library: Path, which: str) -> set[str]:
     return {line.split(" ", 1)[0].split("@", 1)[0] for line in printed.splitlines()}
 
 
-def missing_symbols(extension: Path, torch_libraries: Path, namespace: str = "3c10") -> list[str]:
-    """Return the C++ symbols of a namespace that an extension needs and torch's libraries lack.
+def missing_symbols(extension: Path, given: set[str], namespace: str = "3c10") -> list[str]:
+    """Return the C++ symbols of a namespace that an extension needs and `given` lacks, sorted.
 
     The names are GCC's mangled ones; `c10::cuda` is left out, since a torch for CPUs has none of it.
     """
@@ -78,47 +79,56 @@ def missing_symbols(extension: Path, torch_libraries: Path, namespace: str = "3c
         for symbol in _symbols(extension, "--undefined-only")
         if re.match(rf"_ZN?K?{namespace}", symbol) and not re.match(r"_ZN?K?3c104cuda", symbol)
     }
-    given: set[str] = set()
-    for library in sorted(torch_libraries.glob("lib*.so")):
-        given |= _symbols(library, "--defined-only")
     return sorted(needed - given)
 
 
-def explain_missing(extension: str, missing: list[str], torch_version: str) -> str:
+def other_abi(missing: list[str], given: set[str]) -> str | None:
+    """Return a symbol that is there but for its kind of std::string: compiled for the other C++ ABI."""
+    for symbol in missing:
+        old = _OLD_STRING.search(symbol)
+        stem = symbol[: old.start()] if old else symbol.partition("NSt7" + _NEW_STRING)[0]
+        wanted = _NEW_STRING if old else "Ss"
+        if stem != symbol and any(name.startswith(stem) and wanted in name[len(stem) :] for name in given):
+            return symbol
+    return None
+
+
+def explain_missing(extension: str, missing: list[str], given: set[str], torch_version: str) -> str:
     """Return why an extension does not fit a torch, in words."""
-    text = f"{extension} does not fit torch {torch_version}, which lacks {len(missing)} of its symbols, e.g. {missing[0]}."
-    if any(_OLD_STRING.search(symbol) for symbol in missing):
-        text += (
-            "\n  It was compiled for the old C++ ABI (_GLIBCXX_USE_CXX11_ABI=0); this torch has the new one."
-            "\n  Use a torch with the old ABI (2.6.0 without +cu126), or compile the extension against this one."
-        )
-    elif any(_NEW_STRING in symbol for symbol in missing):
-        text += (
-            "\n  It was compiled for the new C++ ABI (_GLIBCXX_USE_CXX11_ABI=1); this torch has the old one."
-            "\n  Use a torch with the new ABI, or compile the extension against this one."
-        )
-    else:
-        text += "\n  It was compiled for another release of torch; pin the two that go together."
-    return text
+    symbol = other_abi(missing, given)
+    text = f"{extension} does not fit torch {torch_version}, which lacks {symbol or missing[0]}"
+    if symbol is None:
+        return f"{text}.\n  It was compiled for another release of torch; pin the two that go together."
+    ours, theirs = ("new", "old") if _NEW_STRING in symbol else ("old", "new")
+    advice = "2.6.0 without +cu126 has the old one" if ours == "old" else "2.6.0+cu126 has the new one"
+    return (
+        f"{text}.\n  It was compiled for the {ours} C++ ABI; this torch has the {theirs} one"
+        f" (_GLIBCXX_USE_CXX11_ABI={int(theirs == 'new')})."
+        f"\n  Pin a torch with the {ours} ABI ({advice}), or compile the extension against this one."
+    )
 
 
 def prove_symbols(*patterns: str, site: Path = SITE, torch: Path = SITE / "torch") -> None:
-    """The extensions that match fit the torch beside them. At least one must match."""
+    """Check that the extensions that match (one at least) fit the torch beside them."""
     extensions = [path for pattern in patterns for path in sorted(site.glob(pattern))]
     if not extensions:
         raise ProofError(f"no extension matches {', '.join(patterns)} in {site}")
     version = re.search(r"__version__ = '([^']+)'", (torch / "version.py").read_text(encoding="utf-8"))
+    libraries = sorted((torch / "lib").glob("lib*.so"))
+    given: set[str] = set().union(*(_symbols(library, "--defined-only") for library in libraries))
     for extension in extensions:
-        missing = missing_symbols(extension, torch / "lib")
+        missing = missing_symbols(extension, given)
         if missing:
             name = extension.relative_to(site).as_posix()
-            raise ProofError(explain_missing(name, missing, version[1] if version else "?"))
+            raise ProofError(explain_missing(name, missing, given, version[1] if version else "?"))
 
 
 def driver_stub(folder: Path, *extensions: Path) -> Path:
     """Make a libcuda.so.1 that lets extensions load where there is no driver; return its folder."""
     wanted = {
-        symbol for extension in extensions for symbol in _symbols(extension, "--undefined-only")
+        symbol
+        for extension in extensions
+        for symbol in _symbols(extension, "--undefined-only")
         if re.match(r"cu[A-Z]", symbol) and not re.match(r"cu(blas|dnn|fft|rand|solver|sparse|da)", symbol)
     }
     source = folder / "stub.c"
@@ -131,23 +141,20 @@ def driver_stub(folder: Path, *extensions: Path) -> Path:
 
 
 def prove_imports(*modules: str, library_path: Path | None = None) -> None:
-    """The modules can be imported, in this order, by a new process."""
+    """Check that a new process can import the modules, in this order."""
     env = dict(os.environ)
     if library_path:
         env["LD_LIBRARY_PATH"] = str(library_path)
-    lines = ["import importlib"]
-    for module in modules:
-        lines.append(f"importlib.import_module({module!r})")
-    done = subprocess.run(
-        (sys.executable, "-X", "faulthandler", "-c", "\n".join(lines)), env=env, capture_output=True, text=True, check=False
-    )
+    code = "\n".join(("import importlib", *(f"importlib.import_module({module!r})" for module in modules)))
+    argv = (sys.executable, "-X", "faulthandler", "-c", code)
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         last = "\n  ".join(done.stderr.strip().splitlines()[-40:])
         raise ProofError(f"cannot import {', '.join(modules)} (status {done.returncode}):\n  {last}")
 
 
 def prove_command(*argv: str) -> None:
-    """The command runs."""
+    """Check that the command runs."""
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         last = "\n  ".join((done.stdout + done.stderr).strip().splitlines()[-12:])
@@ -156,5 +163,6 @@ def prove_command(*argv: str) -> None:
 
 def expected() -> dict[str, object]:
     """Return what kit wrote down about this image when it was built."""
-    loaded: dict[str, object] = json.loads((Path(__file__).parent / "expected.json").read_text(encoding="utf-8"))
-    return loaded
+    written = (Path(__file__).parent / "expected.json").read_text(encoding="utf-8")
+    facts: dict[str, object] = json.loads(written)
+    return facts

@@ -18,7 +18,7 @@ from kit.images.packages import PENDING, PackageLock  # noqa: E402
 from kit.images.stacks import BuiltImage, load_stacks  # noqa: E402
 from kit.images.uv_subprocess import UvSubprocess  # noqa: E402
 
-HEADER = "# Every package of this image, hash-locked. Made by images/update_locks.py from {name}.in; do not edit.\n"
+HEADER = "# Every package of this image, hash-locked. images/update_locks.py makes it from {name}.in.\n"
 WHY_PENDING = "  (hashes are in PyTorch's own {backend} index; `kit lock` adds them online)"
 
 

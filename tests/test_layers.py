@@ -108,7 +108,7 @@ def test_only_the_command_line_writes_to_the_terminal() -> None:
         assert not [call for call in calls if getattr(call.func, "id", "") == "print"], path
 
 
-@pytest.mark.parametrize("module", ["kit.cli.main", "kit.run.agent_entry"])
+@pytest.mark.parametrize("module", ["kit.cli.main", "kit.run.agent_verbs"])
 def test_starting_loads_no_heavy_package(module: str) -> None:
     program = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

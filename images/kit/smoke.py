@@ -5,8 +5,9 @@ from __future__ import annotations
 import pkgutil
 import sys
 
-import kit
 from prove import ProofError, expected, prove_command, prove_imports, prove_versions
+
+import kit
 
 PACKAGES = ("docker", "fabric", "jinja2", "paramiko", "pydantic", "rich", "typer", "yaml", "zstandard")
 NOT_MODULES = ("kit.__main__",)

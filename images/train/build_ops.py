@@ -17,6 +17,7 @@ import torch
 GPU = torch.version.cuda is not None
 os.environ["DS_ACCELERATOR"] = "cuda" if GPU else "cpu"
 os.environ.setdefault("MAX_JOBS", str(os.cpu_count() or 1))
+os.environ["CFLAGS"] = "-g0"  # debugging symbols are most of an operator
 
 import deepspeed  # noqa: E402
 from setuptools import setup  # noqa: E402
@@ -55,7 +56,11 @@ def torch_facts() -> dict[str, object]:
         nccl = ".".join(str(part) for part in torch.cuda.nccl.version()[:2])
     version = ".".join(torch.__version__.split(".")[:2])
     return {
-        "version": version, "bf16_support": GPU, "cuda_version": cuda, "nccl_version": nccl, "hip_version": "0.0"
+        "version": version,
+        "bf16_support": GPU,
+        "cuda_version": cuda,
+        "nccl_version": nccl,
+        "hip_version": "0.0",
     }
 
 
@@ -63,11 +68,16 @@ def record(names: list[str]) -> str:
     """Return DeepSpeed's note of the operators that are there."""
     text = (PACKAGE / "git_version_info_installed.py").read_text(encoding="utf-8")
     scope: dict[str, object] = {}
-    exec(text, scope)  # noqa: S102 - DeepSpeed's own file, assignments only
+    exec(text, scope)  # DeepSpeed's own file, assignments only
     installed = {**scope["installed_ops"], **dict.fromkeys(names, True)}
     kept = [line for line in text.splitlines() if line.startswith(("version=", "git_hash=", "git_branch="))]
     accelerator = os.environ["DS_ACCELERATOR"]
-    made = (f"installed_ops={installed}", f"accelerator_name={accelerator!r}", f"torch_info={torch_facts()}", "")
+    made = (
+        f"installed_ops={installed}",
+        f"accelerator_name={accelerator!r}",
+        f"torch_info={torch_facts()}",
+        "",
+    )
     return "\n".join((*kept, *made))
 
 
@@ -78,11 +88,11 @@ def main() -> None:
     builders = [portable(place)() for place in BUILDERS]
     setup(
         name="ops",
-        script_args=["--quiet", "build_ext", "--build-lib", str(target), "--build-temp", "/tmp/ops"],  # noqa: S108
+        script_args=["--quiet", "build_ext", "--build-lib", str(target), "--build-temp", "/tmp/ops"],
         ext_modules=[builder.builder() for builder in builders],
         cmdclass={"build_ext": BuildExtension},
     )
-    shutil.rmtree("/tmp/ops", ignore_errors=True)  # noqa: S108
+    shutil.rmtree("/tmp/ops", ignore_errors=True)
     note = target / "deepspeed" / "git_version_info_installed.py"
     note.write_text(record([builder.name for builder in builders]), encoding="utf-8")
     print(f"operators: {', '.join(builder.name for builder in builders)}")

@@ -1,4 +1,4 @@
-"""Run after DeepSpeed's operators were compiled: they load, fit torch, and are the ones that DeepSpeed takes."""
+"""Run after DeepSpeed's operators were compiled: they load and fit torch."""
 
 from __future__ import annotations
 

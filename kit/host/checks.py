@@ -116,7 +116,7 @@ class _Host:
         yield self._say("engine-version", "fail" if old else None, f"engine {facts.engine_version}", fix)
         if facts.containerd_store:
             young = _version(facts.engine_version) < OLDEST_CONTAINERD_STORE
-            fix = "turn it off in daemon.json (features: containerd-snapshotter), or install engine 25 or newer"
+            fix = "turn it off in daemon.json (features: containerd-snapshotter), or install engine 25 there"
             yield self._say("image-store", "fail" if young else None, "containerd image store", fix)
 
     def _engine_fix(self) -> str:

@@ -113,15 +113,19 @@ def _ssh_config(way: Way) -> paramiko.SSHConfig:
     usual = (Path("~/.ssh/config").expanduser(), Path("/etc/ssh/ssh_config"))
     config = paramiko.SSHConfig()
     for path in (way.ssh_config,) if way.ssh_config else usual:
-        try:
-            if path.is_file():
-                with path.open(encoding="utf-8") as file:
-                    config.parse(file)
-        except (paramiko.SSHException, OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                "cannot be read as an SSH configuration", where=str(path), why=str(error)
-            ) from error
+        if path.is_file():
+            _parse_ssh_config(config, path)
     return config
+
+
+def _parse_ssh_config(config: paramiko.SSHConfig, path: Path) -> None:
+    try:
+        with path.open(encoding="utf-8") as file:
+            config.parse(file)
+    except (paramiko.SSHException, OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "no SSH configuration", where=str(path), why=str(error), fix="ssh -G HOST tells more"
+        ) from error
 
 
 def _known_hosts_files(way: Way, ssh_config: dict[str, Any]) -> tuple[Path, ...]:
@@ -153,12 +157,13 @@ def _hops(connection: Any) -> tuple[Any, ...]:
 def _prepare(way: Way, hop: Any, *, last: bool, direct: bool) -> None:
     """Give one hop its judge, its ciphers and its timeouts."""
     files = _known_hosts_files(way, hop.ssh_config)
+    alias, name = hop.ssh_config.get("hostkeyalias", ""), lookup_name(hop.host, hop.port)
     if last and way.host_key is not None:
         known, source = Known((way.host_key,)), f"hosts.{way.name}.host_key"
     else:
-        name = hop.ssh_config.get("hostkeyalias") or lookup_name(hop.host, hop.port)
-        known, source = find_known(_read_texts(files), name), "known_hosts"
-    login = Login(way.name if last else hop.original_host, hop.host, hop.port, str(files[0]), direct)
+        known, source = find_known(_read_texts(files), alias or name), "known_hosts"
+    known_as = alias or ("" if direct else name)
+    login = Login(way.name if last else hop.original_host, hop.host, hop.port, str(files[0]), known_as)
     hop.client.set_missing_host_key_policy(_Judge(login, known, source))
     hop.connect_timeout = CONNECT_TIMEOUT
     alone = str(hop.ssh_config.get("identitiesonly", "no")).lower() == "yes"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kit.errors import UnreachableError
+from kit.host.known_hosts import lookup_name
 
 if TYPE_CHECKING:
     from kit.host.known_hosts import HostKey, Known
@@ -21,8 +22,8 @@ class Login:
     port: int
     known_hosts: str
     """The file that a new key would be added to."""
-    direct: bool = True
-    """False behind a gateway, where ssh-keyscan does not reach."""
+    known_as: str = ""
+    """The name for known_hosts where ssh-keyscan would not give it: behind a gateway, or by an alias."""
 
 
 _KEY_FILES = {"ssh-ed25519": "ed25519", "ssh-rsa": "rsa"}
@@ -38,11 +39,11 @@ def _acceptance(login: Login, key: HostKey) -> str:
         f"on the host's own console, ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub must show the same "
         "fingerprint; only then: "
     )
-    if login.direct:
-        scan = f"ssh-keyscan -p {login.port} -t {kind} {login.address} >> {login.known_hosts}, or "
+    if login.known_as:
+        add = f"echo '{login.known_as} {key.line}' >> {login.known_hosts}"
     else:
-        scan = ""
-    return f"{compare}{scan}hosts.{login.host}.host_key: {key.line} in kit.yaml"
+        add = f"ssh-keyscan -p {login.port} -t {kind} {login.address} >> {login.known_hosts}"
+    return f"{compare}{add}, or hosts.{login.host}.host_key: {key.line} in kit.yaml"
 
 
 def unknown_key(login: Login, key: HostKey) -> UnreachableError:
@@ -59,7 +60,7 @@ def changed_key(login: Login, key: HostKey, known: Known, source: str) -> Unreac
     """Return the error for a host that shows another key than the one on record."""
     expected = ", ".join(f"{old.kind} {old.fingerprint}" for old in known.keys)
     # Without -f, ssh-keygen looks in the user's own file only.
-    name = login.address if login.port == 22 else f"[{login.address}]:{login.port}"  # noqa: PLR2004
+    name = login.known_as or lookup_name(login.address, login.port)
     if source == "known_hosts":
         forget = f"ssh-keygen -f {login.known_hosts} -R '{name}', then "
     else:

@@ -49,9 +49,7 @@ def by_digest(image: PulledImage, registry: str | None) -> str:
     return f"{head}{slash}{last.partition(':')[0]}@{image.digest}"
 
 
-def ensure_base(
-    base: Base, mirrors: Mirrors, engine: Engine, roots: RootMaker, progress: Progress
-) -> str:
+def ensure_base(base: Base, mirrors: Mirrors, engine: Engine, roots: RootMaker, progress: Progress) -> str:
     """Return the tag of the base in the engine, made or pulled when it is not there yet.
 
     Raises ConfigError, UnfitError, TransferError or EngineError.

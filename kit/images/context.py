@@ -59,7 +59,7 @@ def write_context(
 
     `advance` hears the bytes of each file that came from a folder.
     """
-    with tarfile.open(mode="w|", fileobj=sink, bufsize=_COPY_BYTES, copybufsize=_COPY_BYTES) as tar:
+    with tarfile.open(mode="w|", fileobj=sink, bufsize=_COPY_BYTES) as tar:
         made: set[str] = set()
         for part in sorted(parts, key=lambda part: part.place):
             if isinstance(part, TextFile):
@@ -72,9 +72,7 @@ def write_context(
                 _add_tree(tar, made, part, advance)
 
 
-def _add_tree(
-    tar: tarfile.TarFile, made: set[str], tree: Tree, advance: Callable[[int], None]
-) -> None:
+def _add_tree(tar: tarfile.TarFile, made: set[str], tree: Tree, advance: Callable[[int], None]) -> None:
     _add_folders(tar, made, tree.place)
     for place, path in _placed(tree):
         advance(_add(tar, made, place, path))

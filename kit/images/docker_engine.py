@@ -162,9 +162,7 @@ class DockerCommand:
         return last[-1] if last else ""
 
 
-def _write_all(
-    write: Callable[[IO[bytes]], None], sink: IO[bytes], failures: list[BaseException]
-) -> None:
+def _write_all(write: Callable[[IO[bytes]], None], sink: IO[bytes], failures: list[BaseException]) -> None:
     try:
         with sink:
             write(sink)

@@ -46,7 +46,8 @@ class Recipe:
         scripts = tuple(
             TextFile(f"build/{file.name}", _read(file)) for file in sorted((folder / name).glob("*.py"))
         )
-        parts = (*shared, *dockerfiles, *scripts, TextFile("build/expected.json", self.expected))
+        expected = TextFile("build/expected.json", self.expected)
+        parts: tuple[ContextPart, ...] = (*shared, *dockerfiles, *scripts, expected)
         stand_ins = folder / name / "stand-ins" / stack
         if stand_ins.is_dir():
             parts = (*parts, Tree(f"layers/engine/{SITE}", stand_ins, leave_out=("__pycache__",)))

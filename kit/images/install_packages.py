@@ -44,7 +44,7 @@ class InstalledLayer:
 
 
 def cache_folder() -> Path:
-    """Return the folder that kit keeps installed layers and completed locks in (`KIT_CACHE` names another)."""
+    """Return the folder of installed layers and completed locks (`KIT_CACHE` names another)."""
     given = os.environ.get("KIT_CACHE")
     if given:
         return Path(given)
@@ -52,7 +52,12 @@ def cache_folder() -> Path:
 
 
 def install_layers(
-    rule: BuiltImage, stack: Stack, lock: PackageLock, installer: Installer, pip_mirror: str | None
+    rule: BuiltImage,
+    stack: Stack,
+    lock: PackageLock,
+    installer: Installer,
+    pip_mirror: str | None,
+    limit: int = LAYER_LIMIT,
 ) -> tuple[InstalledLayer, ...]:
     """Return a folder for each layer group of the image.
 
@@ -62,11 +67,11 @@ def install_layers(
     for name, pins in partition(lock, rule.layers):
         folder = _install(rule, stack, pins, installer, pip_mirror) if pins else None
         size = _size(folder) if folder else 0
-        if size >= LAYER_LIMIT:
+        if size >= limit:
             raise ConfigError(
                 f"layer {name!r} of {rule.name} has {size:,} bytes",
                 where="images/stacks.yaml",
-                why=f"the limit is {LAYER_LIMIT:,}",
+                why=f"the limit is {limit:,}",
                 fix="split its group in images/stacks.yaml",
             )
         layers.append(InstalledLayer(name, folder, size))
@@ -77,7 +82,7 @@ def _install(
     rule: BuiltImage, stack: Stack, pins: tuple[Pin, ...], installer: Installer, pip_mirror: str | None
 ) -> Path:
     text = "".join(pin.requirement for pin in pins)
-    key = "\n".join((_FORM, stack.python, stack.platform, text))
+    key = f"{_FORM}\n{stack.python}\n{stack.platform}\n{text}"
     final = cache_folder() / "packages" / hashlib.sha256(key.encode()).hexdigest()[:32]
     if final.is_dir():
         return final

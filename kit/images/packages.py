@@ -80,7 +80,7 @@ def _parse_pin(line: str, where: str) -> Pin:
 
 
 def complete(lock: PackageLock, found: PackageLock) -> PackageLock:
-    """Return `lock` with what was pending taken from `found`. Raises ConfigError when something is missing."""
+    """Return `lock` with what was pending taken from `found`. Raises ConfigError when it is not there."""
     given = {f"{pin.name}=={pin.version}": pin for pin in found.pins}
     missing = [requirement for requirement in lock.pending if requirement not in given]
     if missing:
@@ -90,7 +90,7 @@ def complete(lock: PackageLock, found: PackageLock) -> PackageLock:
 
 
 def partition(lock: PackageLock, groups: tuple[LayerGroup, ...]) -> tuple[tuple[str, tuple[Pin, ...]], ...]:
-    """Return (group name, its pins) in the order of `groups`. Raises ConfigError when a package has no group.
+    """Return (group name, its pins) in the order of `groups`. Raises ConfigError when a pin has none.
 
     A group that matches everything gets what no other matches, wherever it stands.
     """

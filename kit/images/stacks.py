@@ -197,7 +197,9 @@ def parse_stacks(document: Any) -> tuple[Stack, ...]:
     for name, value in _take(document["stacks"], "stacks", needs=(), may=tuple(document["stacks"])).items():
         key = f"stacks.{name}"
         value = _take(value, key, needs=("torch_backend", "images"))  # noqa: PLW2901
-        images = tuple(_image(image, rule, f"{key}.images.{image}") for image, rule in value["images"].items())
+        images = tuple(
+            _image(image, rule, f"{key}.images.{image}") for image, rule in value["images"].items()
+        )
         stacks.append(
             Stack(name, str(document["python"]), document["platform"], value["torch_backend"], images)
         )
@@ -218,4 +220,6 @@ def find_stack(name: str) -> Stack:
         if stack.name == name:
             return stack
     known = ", ".join(stack.name for stack in load_stacks())
-    raise ConfigError(f"no stack named {name!r}", where="stack", why=f"known: {known}", fix="correct kit.yaml")
+    raise ConfigError(
+        f"no stack named {name!r}", where="stack", why=f"known: {known}", fix="correct kit.yaml"
+    )

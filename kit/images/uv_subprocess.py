@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kit.errors import ConfigError, TransferError
-from kit.images.uv_command import UvCommand
+
+if TYPE_CHECKING:
+    from kit.images.uv_command import UvCommand
 
 _LAST_LINES = 15
 

@@ -1,8 +1,20 @@
-"""The verbs of kit's agent that belong to runs: verb -> `module:function`, imported when asked for."""
+"""The verbs of kit's agent that belong to runs, with the real engine, for the registry of `kit agent`."""
 
 from __future__ import annotations
 
-VERBS = {
-    verb: f"kit.run.agent_entry:{verb}"
-    for verb in ("survey", "write_run", "runs", "finish_run", "read_run", "probe", "ask")
-}
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
+
+from kit.run.agent_work import WORK
+from kit.run.engine_socket import EngineSocket
+
+if TYPE_CHECKING:
+    from kit.run.agent_work import Emit, Request, Result
+
+
+def _work(verb: str, request: Request, stdin: BinaryIO, emit: Emit) -> Result:
+    del stdin
+    return WORK[verb](request, EngineSocket(), emit)
+
+
+VERBS = {verb: partial(_work, verb) for verb in WORK}

@@ -1,7 +1,7 @@
 """What kit does on a host for the runs there, one function a verb.
 
 A verb takes a request (JSON), and gives back a result (JSON) and events on the way. The functions
-take the engine as a port; `kit.run.agent_entry` brings the real one.
+take the engine as a port; `kit.run.agent_verbs` brings the real one.
 """
 
 from __future__ import annotations

@@ -75,8 +75,9 @@ def _successes(results: Mapping[str, _T | KitError]) -> dict[str, _T]:
     """Return the results, or raise the first error; what happened to the others is added to it."""
     errors = {name: result for name, result in results.items() if isinstance(result, KitError)}
     if errors:
-        first = next(iter(errors.values()))
-        others = "; ".join(f"{name}: {error.what}" for name, error in list(errors.items())[1:])
+        # Reaching a host comes before its fitness.
+        first = min(errors.values(), key=lambda error: not isinstance(error, UnreachableError))
+        others = "; ".join(f"{name}: {error.what}" for name, error in errors.items() if error is not first)
         if others:
             first.why = f"{first.why}; also {others}" if first.why else f"also {others}"
         raise first

@@ -57,12 +57,12 @@ class Journey:
             text = re.sub(rf"({host}: {{address: )[0-9.]+", rf"\g<1>{self.lab.address(host)}", text)
         definition.write_text(text, encoding="utf-8")
 
-    def kit(self, *words: str) -> dict[str, Any]:
+    def kit(self, *words: str, definition: str = "kit.yaml") -> dict[str, Any]:
         """Run one kit command; its progress goes to the terminal, its JSON result comes back."""
         command = "kit " + " ".join(words)
         print(f"\n$ {command}", file=sys.stderr, flush=True)
         started = time.monotonic()
-        done = self._run(words)
+        done = self._run(words, definition)
         seconds = time.monotonic() - started
         if done.returncode != 0:
             raise StepFailedError(f"{command}: exit {done.returncode}: {done.stdout.decode()}")

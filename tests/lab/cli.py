@@ -139,7 +139,7 @@ VERBS: Mapping[str, tuple[str, Callable[[argparse.Namespace], None]]] = {
     "exec": ("run a command inside a host: exec HOST -- CMD …", _exec),
     "cut": ("pull a host's plug", lambda arguments: links.cut(_host(arguments))),
     "restore": ("plug a host in again, at full speed", _restore),
-    "slow": ("limit a host's link: --rate 1gbit --delay 88ms --loss 0.1%", _slow),
+    "slow": ("limit a host's link: --rate 1gbit --delay 88ms --loss 0.1%%", _slow),
     "fill": ("fill a host's own disk, but for --leave MB; without it, empty the disk again", _fill),
     "sink": ("up, read, down: a way out for hosts that ends in counters", _sink),
     "engine-stop": ("stop a host's Docker engine", lambda arguments: stop_engine(_host(arguments).name)),

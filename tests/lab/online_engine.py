@@ -18,6 +18,7 @@ from tests.lab.engine import answers
 from tests.lab.errors import LabError
 from tests.lab.names import CONTROL_GROUP
 from tests.lab.namespaces import kill_all
+from tests.lab.packages import SYSTEM_PATH
 from tests.lab.shell import start_detached, wait_until
 from tests.lab.state import locked, write_file
 
@@ -29,9 +30,12 @@ STOP_SECONDS = 5
 START = """set -eu
 mkdir -p /run/containerd
 mount -t tmpfs own-containerd /run/containerd
-rm -f "$FOLDER/pid"
+# In a new PID namespace the numbers in these files are other processes'.
+rm -f "$FOLDER/pid" "$FOLDER/exec/containerd/containerd.pid"
 ulimit -n 1048576 2>/dev/null || true
-exec dockerd "$@"
+# The shell stays as PID 1: it reaps what containers leave, which dockerd does not.
+dockerd "$@" &
+wait $!
 """
 
 
@@ -44,16 +48,18 @@ def engine_up(folders: Folders) -> str:
 
 
 def _start(folders: Folders) -> None:
-    if shutil.which("dockerd") is None:
+    if shutil.which("dockerd", path=SYSTEM_PATH) is None:
         raise LabError("dockerd is not installed; python3 -m tests.lab setup installs it")
     _kill_all(folders)
     # An empty settings file: the machine's own daemon.json is for the machine's own engine.
     write_file(folders.engine / "daemon.json", "{}")
     spaces = ("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc")
     log = folders.engine / "dockerd.log"
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin"
+    env = {**os.environ, "PATH": path, "FOLDER": str(folders.engine)}
     with log.open("ab") as file:
         argv = (*spaces, "/bin/sh", "-c", START, "dockerd", *_settings(folders))
-        start_detached(argv, file, env={**os.environ, "FOLDER": str(folders.engine)})
+        start_detached(argv, file, env=env)
     if not wait_until(lambda: answers(folders.engine_socket), START_SECONDS):
         last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
         raise LabError("the online machine's engine did not start: " + "\n".join(last))
@@ -82,27 +88,27 @@ def _settings(folders: Folders) -> tuple[str, ...]:
 
 def engine_down(folders: Folders) -> None:
     """Stop the private engine and everything it runs; its images stay for the next time."""
-    for pid in _daemons(folders):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-    wait_until(lambda: not _daemons(folders), STOP_SECONDS)
+    for pid in _processes(folders):
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip() == "dockerd":
+                os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not _processes(folders), STOP_SECONDS)
     _kill_all(folders)
     folders.engine_socket.unlink(missing_ok=True)
 
 
-def _daemons(folders: Folders) -> tuple[int, ...]:
-    """Return the process number of the private dockerd, known by its data folder."""
+def _processes(folders: Folders) -> tuple[int, ...]:
+    """Return the private dockerd, its PID 1 and the unshare above it: all have its data folder as a word."""
     mark = f"--data-root={folders.engine / 'data'}".encode()
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with suppress(OSError):
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                if words[0].endswith(b"dockerd") and mark in words:
+                if mark in (entry / "cmdline").read_bytes().split(b"\0"):
                     found.append(int(entry.name))
     return tuple(found)
 
 
 def _kill_all(folders: Folders) -> None:
-    """Kill the daemon, PID 1 of its namespace: the kernel ends containerd, shims and containers with it."""
-    kill_all(lambda: _daemons(folders))
+    """Kill PID 1 of its namespace, too: the kernel ends containerd, shims and containers with it."""
+    kill_all(lambda: _processes(folders))

@@ -7,6 +7,7 @@ import struct
 
 import pytest
 
+from tests.lab.cli import VERBS, main
 from tests.lab.errors import LabError
 from tests.lab.privileges import why_unavailable
 from tests.lab.roots import ENGINES, engine_kind
@@ -59,6 +60,14 @@ def test_a_machine_that_cannot_run_the_lab_is_told_why() -> None:
 def test_root_and_a_sudo_that_answers_can_run_the_lab() -> None:
     assert why_unavailable("Linux", is_root=True, has_sudo=False, sudo_answers=False) == ""
     assert why_unavailable("Linux", is_root=False, has_sudo=True, sudo_answers=True) == ""
+
+
+@pytest.mark.parametrize("words", [(), *((verb,) for verb in VERBS)])
+def test_every_command_explains_itself(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main((*words, "--help"))
+    assert end.value.code == 0
+    assert "usage: python3 -m tests.lab" in capsys.readouterr().out
 
 
 def _query(kind: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from contextlib import suppress
 
 from kit.errors import UnreachableError
 
@@ -30,11 +31,9 @@ class EchoTalk:
 
     def _put(self, chunk: bytes) -> bool:
         while not self.aborted.is_set():
-            try:
+            with suppress(queue.Full):
                 self._pipe.put(chunk, timeout=0.05)
-            except queue.Full:
-                continue
-            return True
+                return True
         return False
 
     def finish_writing(self) -> None:
@@ -44,10 +43,8 @@ class EchoTalk:
         if errors:
             return self._errors.pop() if self._errors else b""
         while not self.aborted.is_set():
-            try:
+            with suppress(queue.Empty):
                 return self._pipe.get(timeout=0.05)
-            except queue.Empty:
-                continue
         return b""
 
     def wait(self) -> int:

@@ -19,10 +19,10 @@ def test_an_unknown_key_is_shown_with_the_ways_to_accept_it() -> None:
     assert f"hosts.gpu1.host_key: {key().line}" in text
 
 
-def test_behind_a_gateway_nobody_is_told_to_scan() -> None:
-    text = str(unknown_key(replace(LOGIN, direct=False), key()))
+def test_where_a_scan_would_give_another_name_the_line_itself_is_given() -> None:
+    text = str(unknown_key(replace(LOGIN, known_as="rack-7"), key()))
     assert "ssh-keyscan" not in text
-    assert key().line in text
+    assert f"echo 'rack-7 {key().line}' >> /home/me/.ssh/known_hosts" in text
 
 
 def test_a_changed_key_says_so_with_both_fingerprints() -> None:

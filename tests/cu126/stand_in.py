@@ -1,0 +1,63 @@
+"""What the tests of stack cu126 build with: a stand-in base, PyPI's torch where its own is out of reach."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+
+from kit.images.image_inputs import Recipe, read_packages
+from kit.images.packages import complete
+from kit.images.stacks import BuiltImage, find_stack
+from kit.progress import NoProgress
+
+WORK = Path(__file__).parent / "work"
+"""What is mounted into containers: training arguments, DeepSpeed's settings, a model's maker."""
+
+
+def docker(*argv: str, check: bool = True) -> str:
+    """Return what docker printed, both streams."""
+    done = subprocess.run(
+        ("docker", *argv), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    assert not check or done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+class Notes(NoProgress):
+    """Prints the steps and how long they took."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, float] = {}
+
+    def start(self, task: str, total: int | None = None) -> None:
+        self._began[task] = monotonic()
+        print(f"{task}: {total or 0:,} bytes")
+
+    def finish(self, task: str) -> None:
+        print(f"{task}: {monotonic() - self._began[task]:.0f} s")
+
+    def note(self, text: str) -> None:
+        print(text)
+
+
+def stand_in_recipe(name: str) -> Recipe:
+    """Return an image's recipe with what can be had anywhere: the root of stack cpu as its base, and PyPI's
+    torch where the lock is pending (its requirements name CUDA 12.4; the locked 12.6 libraries stay)."""
+    stack = find_stack("cu126")
+    rule = stack.image(name)
+    root = find_stack("cpu").image("train")
+    assert isinstance(rule, BuiltImage)
+    assert isinstance(root, BuiltImage)
+    rule = replace(rule, base=root.base, devel=None)
+    lock = read_packages(rule, stack)
+    if not lock.pending:
+        return Recipe(rule, stack, lock)
+    print(f"could not be had, a stand-in is used: {', '.join(lock.pending)}")
+    serve = stack.image("serve")
+    assert isinstance(serve, BuiltImage)
+    torch = next(pin for pin in read_packages(serve, stack).pins if pin.name == "torch")
+    lock = complete(replace(lock, pending=(f"{torch.name}=={torch.version}",)), replace(lock, pins=(torch,)))
+    libraries = tuple(pin.name for pin in lock.pins if pin.name.startswith("nvidia-"))
+    return Recipe(replace(rule, drop=libraries), stack, lock)

@@ -1,0 +1,220 @@
+"""A small bundle with kit's real image, and hosts of three ages to ship it to, by kit's own command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kit.bundle.digest import sha256_of_file
+from kit.bundle.docker_engine import DockerEngine
+from kit.bundle.manifest import Manifest
+from kit.bundle.pack import pack_bundle
+from kit.bundle.pack_request import LocalFile, LocalTree, PackRequest
+from kit.bundle.source import open_bundle
+from kit.bundle.write_tarball import write_tarball
+from kit.images.build_image import build_image
+from kit.images.docker_engine import DockerCommand
+from kit.images.lock_image import lock_image
+from kit.progress import NoProgress
+from kit.project.model import Mirrors
+from tests.lab import Lab, environment
+
+MIB = 1 << 20
+ROOT = "/aisys/kit"
+KINDS = (("old", "20.10"), ("mid", "26.1"), ("new", "28.5"))
+
+
+def build_kit_image(engine: str) -> str:
+    """Build kit's image as `kit bundle` does; return its ID."""
+    before = os.environ.get("DOCKER_HOST")
+    os.environ["DOCKER_HOST"] = engine
+    try:
+        command = DockerCommand()
+        lock = lock_image("kit", "cpu", Mirrors(), offline=False, engine=command)
+        return build_image("kit", "cpu", lock, Mirrors(), command, NoProgress()).image_id
+    finally:
+        os.environ.pop("DOCKER_HOST")
+        if before is not None:
+            os.environ["DOCKER_HOST"] = before
+
+
+def busybox_image(engine: str, tag: str, note: bytes) -> str:
+    """Import a root folder of busybox and one file; return the image's tag."""
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w") as tar:
+        for name, data in (("bin/busybox", Path("/bin/busybox").read_bytes()), ("note", note)):
+            member = tarfile.TarInfo(name)
+            member.mode, member.size = 0o755, len(data)
+            tar.addfile(member, io.BytesIO(data))
+        link = tarfile.TarInfo("bin/sh")
+        link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+        tar.addfile(link)
+    argv = ("docker", "-H", engine, "import", "-", tag)
+    subprocess.run(argv, input=written.getvalue(), check=True, stdout=subprocess.DEVNULL)
+    return tag
+
+
+def make_tree(kind: str, name: str, folder: Path, sizes: dict[str, int], seed: int) -> LocalTree:
+    """Write files of random bytes."""
+    noise = random.Random(seed)
+    files = []
+    for path, size in sizes.items():
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("wb") as file:
+            for start in range(0, size, MIB):
+                file.write(noise.randbytes(min(MIB, size - start)))
+        files.append(LocalFile(path, place, sha256_of_file(place)))
+    return LocalTree(kind, name, f"folder:{name}", tuple(files))
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a kit command ended."""
+
+    status: int
+    result: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        """All words of its error."""
+        return " ".join(str(value) for value in self.result["error"].values())
+
+
+@dataclass
+class Stage:
+    """The lab, the online machine's engine, and a folder for bundles."""
+
+    lab: Lab
+    engine: str
+    kit_image: str
+    folder: Path
+
+    def pack(self, name: str, seed: int = 1, weights: int = 8 * MIB) -> Path:
+        """Pack a bundle of kit, a train image, a model and a dataset; return its folder."""
+        made = self.folder / name
+        sizes = {"config.json": 40, "weights/model.safetensors": weights, "empty": 0}
+        model = make_tree("model", "tiny", made / "model", sizes, seed)
+        data = make_tree("dataset", "questions", made / "data", {"questions.json": 100}, seed + 1)
+        train = busybox_image(self.engine, f"ship-test-{name}", name.encode())
+        images = (("kit", self.kit_image), ("train", train))
+        request = PackRequest(name, "cpu", b"{}\n", images, (model, data))
+        pack_bundle(request, DockerEngine(self.engine), made / "bundle", NoProgress())
+        return made / "bundle"
+
+    def tarball(self, bundle: Path) -> Path:
+        """Write the tarball form of a bundle."""
+        path = bundle.with_suffix(".tar")
+        write_tarball(open_bundle(bundle), path, NoProgress())
+        return path
+
+    def manifest(self, bundle: Path) -> Manifest:
+        """Return what a bundle holds."""
+        return open_bundle(bundle).manifest
+
+    def definition(self, *hosts: str, user: str = "ops", **spec: str) -> Path:
+        """Write a kit.yaml for these hosts."""
+        document = {
+            "version": 1,
+            "name": "demo",
+            "stack": "cpu",
+            "images": ["train"],
+            "models": {"tiny": {"source": "folder", "path": "model"}},
+            "datasets": {"questions": {"path": "data/questions.json"}},
+            "hosts": {
+                host: {"address": self.lab.address(host), "user": user, "root": ROOT, **spec}
+                for host in hosts
+            },
+            "jobs": {
+                "train": {"kind": "train", "model": "tiny", "datasets": ["questions"], "hosts": list(hosts)}
+            },
+        }
+        path = self.folder / "kit.yaml"
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        return path
+
+    def _argv(self, definition: Path, bundle: Path, words: tuple[str, ...]) -> tuple[str, ...]:
+        return (
+            sys.executable,
+            "-m",
+            "kit",
+            "ship",
+            *words,
+            "--json",
+            "-f",
+            str(definition),
+            "-b",
+            str(bundle),
+        )
+
+    def ship(self, definition: Path, bundle: Path, *words: str, **more: str) -> Said:
+        """Run `kit ship` to its end."""
+        env = {**environment(self.lab), **more}
+        done = subprocess.run(
+            self._argv(definition, bundle, words), capture_output=True, env=env, check=False
+        )
+        print(done.stderr.decode(errors="replace"), file=sys.stderr)
+        return Said(done.returncode, json.loads(done.stdout))
+
+    def shipped(self, definition: Path, bundle: Path, *words: str) -> dict[str, dict[str, Any]]:
+        """Run `kit ship`, which must succeed; return host -> receipt."""
+        said = self.ship(definition, bundle, *words)
+        assert said.status == 0, said
+        return {receipt["host"]: receipt for receipt in said.result["hosts"]}
+
+    def begin_ship(self, definition: Path, bundle: Path) -> subprocess.Popen[bytes]:
+        """Start `kit ship` and leave it running."""
+        argv = self._argv(definition, bundle, ())
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            argv, stdout=pipe, stderr=pipe, env=environment(self.lab), start_new_session=True
+        )
+
+    def sh(self, host: str, script: str, user: str = "ops") -> str:
+        """Run a script on a host."""
+        return self.lab.exec(host, ("sh", "-c", script), user=user).strip()
+
+    def state(self, host: str) -> str:
+        """Return all that stands on a host: kit's files and the engine's images and containers."""
+        kept = "-type f -not -path '*/receipts/*' -not -name verified.jsonl"
+        files = f"find {ROOT} {kept} -exec ls -l {{}} + 2>/dev/null"
+        return self.sh(host, f"{files}; docker images -a --no-trunc; docker ps -aq; true", user="root")
+
+    def wait_for_partial(self, host: str, more_than: int) -> int:
+        """Wait until a blob has grown beyond so many bytes on a host; return its size."""
+        look = f"stat -c %s {ROOT}/partial/* 2>/dev/null | sort -n | tail -n 1"
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            size = int(self.sh(host, look, user="root") or 0)
+            if size > more_than:
+                return size
+            time.sleep(0.1)
+        raise AssertionError("nothing came")
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process as a power cut would."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def flip(path: Path, place: int) -> None:
+    """Turn one bit of a file."""
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ 1]))

@@ -1,0 +1,103 @@
+"""In-memory stand-ins for the ports of kit.images; each records what it was asked."""
+
+from __future__ import annotations
+
+import tarfile
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from kit.errors import EngineError, TransferError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from kit.images.docker_engine import BuildRequest
+    from kit.images.stacks import Debootstrap
+    from kit.images.uv_command import UvCommand
+
+DIGEST = "sha256:" + "ab" * 32
+
+
+@dataclass
+class FakeEngine:
+    """An engine that knows images by label and remembers builds."""
+
+    labels: dict[tuple[str, str], str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
+    builds: list[tuple[BuildRequest, tuple[str, ...]]] = field(default_factory=list)
+    imported: list[tuple[bytes, str, tuple[str, ...]]] = field(default_factory=list)
+    pulled: list[tuple[str, str]] = field(default_factory=list)
+    broken: bool = False
+
+    def find_image(self, label: str, value: str) -> str | None:
+        return self.labels.get((label, value))
+
+    def build(
+        self,
+        request: BuildRequest,
+        context: Callable[[IO[bytes]], None],
+        on_line: Callable[[str], None],
+    ) -> str:
+        if self.broken:
+            raise EngineError("docker build failed")
+        sink = BytesIO()
+        context(sink)
+        with tarfile.open(fileobj=BytesIO(sink.getvalue())) as tar:
+            self.builds.append((request, tuple(tar.getnames())))
+        on_line("Step 1/1 : FROM x")
+        image_id = f"sha256:{len(self.builds):064d}"
+        self.labels["kit.inputs", dict(request.args)["INPUTS"]] = image_id
+        return image_id
+
+    def import_root(self, chunks: Iterable[bytes], tag: str, changes: tuple[str, ...]) -> str:
+        self.imported.append((b"".join(chunks), tag, changes))
+        return "sha256:root"
+
+    def pull(self, reference: str, tag: str) -> str:
+        self.pulled.append((reference, tag))
+        return "sha256:pulled"
+
+    def resolve(self, reference: str) -> str:
+        if reference not in self.digests:
+            raise TransferError("its digest cannot be resolved", where=reference, why="no such host")
+        return self.digests[reference]
+
+
+@dataclass
+class FakeInstaller:
+    """uv without a network: prints `printed`, installs `files` into the target."""
+
+    printed: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    wheels: tuple[str, ...] = ()
+    out_of_reach: bool = False
+    commands: list[UvCommand] = field(default_factory=list)
+    requirements: list[str] = field(default_factory=list)
+
+    def run(self, command: UvCommand) -> str:
+        self.commands.append(command)
+        if self.out_of_reach:
+            raise TransferError("packages cannot be had")
+        self.requirements.append(Path(command.argv[-1]).read_text(encoding="utf-8"))
+        if "--target" in command.argv:
+            target = Path(command.argv[command.argv.index("--target") + 1])
+            for name, data in self.files.items():
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                (target / name).write_bytes(data)
+        return self.printed
+
+    def wheel_files(self) -> tuple[str, ...]:
+        return self.wheels
+
+
+@dataclass
+class FakeRoots:
+    """Makes a root of one chunk."""
+
+    made: list[tuple[Debootstrap, str | None]] = field(default_factory=list)
+
+    def make(self, spec: Debootstrap, apt_mirror: str | None) -> Iterator[bytes]:
+        self.made.append((spec, apt_mirror))
+        yield b"root"

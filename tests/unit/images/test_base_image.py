@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from kit.errors import ConfigError
+from kit.images.base_image import by_digest, ensure_base, mirrored, root_digest
+from kit.images.debootstrap_root import debootstrap_argv, tar_argv
+from kit.images.stacks import Debootstrap, PulledImage
+from kit.progress import NoProgress
+from kit.project.model import Mirrors
+from tests.unit.images.fakes import DIGEST, FakeEngine, FakeRoots
+
+ROOT = Debootstrap("bookworm", ("gcc", "python3"))
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("python:3.11", "mirror.lan/library/python:3.11"),
+        ("nvidia/cuda:12", "mirror.lan/nvidia/cuda:12"),
+        ("ghcr.io/conardli/easy-dataset:1", "mirror.lan/conardli/easy-dataset:1"),
+        ("registry:5000/a/b", "mirror.lan/a/b"),
+    ],
+)
+def test_a_mirror_keeps_an_image_under_its_path(reference: str, expected: str) -> None:
+    assert mirrored(reference, "mirror.lan") == expected
+    assert mirrored(reference, None) == reference
+
+
+def test_images_are_pulled_by_digest_without_their_tag() -> None:
+    assert by_digest(PulledImage("python:3.11", DIGEST), None) == f"python@{DIGEST}"
+    image = PulledImage("registry:5000/a/b", DIGEST)
+    assert by_digest(image, None) == f"registry:5000/a/b@{DIGEST}"
+    assert by_digest(image, "mirror:1/x") == f"mirror:1/x/a/b@{DIGEST}"
+
+
+def test_an_image_without_digest_is_not_pulled() -> None:
+    engine = FakeEngine()
+    with pytest.raises(ConfigError, match="not resolved yet") as caught:
+        ensure_base(PulledImage("python:3.11"), Mirrors(), engine, FakeRoots(), NoProgress())
+    assert caught.value.fix.startswith("kit lock")
+    assert engine.pulled == []
+
+
+def test_a_pulled_base_gets_a_tag_that_every_builder_finds() -> None:
+    engine = FakeEngine()
+    tag = ensure_base(PulledImage("python:3.11", DIGEST), Mirrors(), engine, FakeRoots(), NoProgress())
+    assert engine.pulled == [(f"python@{DIGEST}", tag)]
+    assert tag.startswith("kit.invalid/base:")
+
+
+def test_a_root_is_made_with_the_mirror_and_imported_under_its_label() -> None:
+    engine, roots = FakeEngine(), FakeRoots()
+    tag = ensure_base(ROOT, Mirrors(apt="http://mirror.lan/debian"), engine, roots, NoProgress())
+    assert roots.made == [(ROOT, "http://mirror.lan/debian")]
+    ((data, imported_tag, changes),) = engine.imported
+    assert (data, imported_tag) == (b"root", tag)
+    assert f"LABEL kit.root={root_digest(ROOT)}" in changes
+
+
+def test_a_root_that_the_engine_has_is_not_made_again() -> None:
+    engine, roots = FakeEngine(labels={("kit.root", root_digest(ROOT)): "sha256:root"}), FakeRoots()
+    ensure_base(ROOT, Mirrors(), engine, roots, NoProgress())
+    assert roots.made == []
+    assert engine.imported == []
+
+
+def test_another_list_of_packages_is_another_root() -> None:
+    assert root_digest(ROOT) != root_digest(Debootstrap("bookworm", ("python3",)))
+
+
+def test_debootstrap_uses_its_own_mirror_unless_told() -> None:
+    argv = debootstrap_argv(ROOT, "/tmp/root", None)
+    assert argv == ("debootstrap", "--variant=minbase", "--include=gcc,python3", "bookworm", "/tmp/root")
+    assert debootstrap_argv(ROOT, "/tmp/root", "http://m")[-1] == "http://m"
+
+
+def test_the_root_leaves_behind_what_names_this_machine() -> None:
+    left_out = {word for word in tar_argv("/tmp/root") if word.startswith("--exclude=")}
+    assert {"--exclude=./etc/hostname", "--exclude=./etc/resolv.conf", "--exclude=./var/log/*"} <= left_out

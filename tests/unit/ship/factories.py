@@ -1,0 +1,36 @@
+"""Bundles, plans and what hosts have, for tests of shipping."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kit.bundle.manifest import Manifest
+from kit.bundle.source import BundleSource
+from kit.host.facts import HostFacts
+from kit.ship.have import Have
+from kit.ship.plan import HostPlan, plan_host
+from kit.ship.wanted import Wanted
+from tests.unit.bundle.factories import BASE_LAYER, TOP_LAYER, packed_bundle
+from tests.unit.bundle.fake_engine import FakeEngine, tar_of
+from tests.unit.host.factories import host_facts
+
+WANTED = Wanted(("kit", "train"), (("model", "tiny"),))
+KIT_LAYER = tar_of({"opt/kit/main.py": b"print('kit')\n" * 100})
+
+
+def ship_bundle_source(folder: Path) -> BundleSource:
+    """A bundle with kit's image, a train image on the same base, and a model of two files."""
+    engine = FakeEngine()
+    images = (
+        ("kit", engine.add(BASE_LAYER, KIT_LAYER, tag="kit")),
+        ("train", engine.add(BASE_LAYER, TOP_LAYER, tag="train")),
+    )
+    return packed_bundle(folder, engine, images=images)
+
+
+def host_plan(
+    manifest: Manifest, *, facts: HostFacts | None = None, have: Have | None = None, **more: Any
+) -> HostPlan:
+    """The plan for a host that has nothing, unless told otherwise."""
+    return plan_host(manifest, more.get("wanted", WANTED), facts or host_facts(), have or Have())

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.bundle.blob_store import BlobStore
+from kit.bundle.manifest import Image
+from kit.bundle.source import BundleSource
+from kit.errors import EngineError, VerificationError
+from kit.ship.agent_load import load_images
+from kit.ship.identity import SeenImage
+from kit.ship.served import served_form
+from tests.unit.ship.factories import ship_bundle_source
+from tests.unit.ship.fake_image_engine import CLASSIC, CONTAINERD, FakeImageEngine
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> BundleSource:
+    return ship_bundle_source(tmp_path)
+
+
+@pytest.fixture
+def blobs(tmp_path: Path, source: BundleSource) -> BlobStore:
+    del source
+    return BlobStore(tmp_path / "bundle")
+
+
+def train_of(source: BundleSource) -> Image:
+    image = source.manifest.image("train")
+    assert image is not None
+    return image
+
+
+def load(engine: FakeImageEngine, blobs: BlobStore, image: Image) -> tuple[str, ...]:
+    events: list[dict[str, Any]] = []
+    return load_images(engine, engine.store, blobs, (image,), events.append)
+
+
+@pytest.mark.parametrize("store", [CLASSIC, CONTAINERD])
+def test_a_missing_image_is_pulled_compared_tagged_and_its_pull_name_removed(
+    source: BundleSource, blobs: BlobStore, store: Any
+) -> None:
+    image, engine = train_of(source), FakeImageEngine(store)
+    engine.offer(image)
+    assert load(engine, blobs, image) == (image.identity_tag,)
+    assert [call[0] for call in engine.calls] == ["pull", "tag", "remove"]
+    reference = engine.calls[0][1]
+    assert reference.startswith("127.0.0.1:")
+    assert reference.endswith("@" + served_form(image, store).digest)
+    assert list(engine.images) == [image.identity_tag]
+
+
+def test_an_image_that_is_there_and_right_is_left_alone(source: BundleSource, blobs: BlobStore) -> None:
+    image, engine = train_of(source), FakeImageEngine()
+    engine.bear(image)
+    assert load(engine, blobs, image) == ()
+    assert engine.calls == []
+
+
+@pytest.mark.parametrize("wrong", [{"id": "sha256:" + "0" * 64}, {"layers": ("sha256:" + "0" * 64,)}])
+def test_a_false_image_under_the_identity_tag_is_replaced(
+    source: BundleSource, blobs: BlobStore, wrong: dict[str, Any]
+) -> None:
+    image, engine = train_of(source), FakeImageEngine()
+    engine.bear(image, **wrong)
+    engine.offer(image)
+    assert load(engine, blobs, image) == (image.identity_tag,)
+    assert engine.images[image.identity_tag].id == image.config.digest
+
+
+def test_an_engine_that_pulls_something_else_never_gives_it_the_trusted_name(
+    source: BundleSource, blobs: BlobStore
+) -> None:
+    image, engine = train_of(source), FakeImageEngine()
+    engine.offer(image)
+    engine.offered = {
+        digest: replace(seen, id="sha256:" + "0" * 64) for digest, seen in engine.offered.items()
+    }
+    with pytest.raises(VerificationError, match="another image"):
+        load(engine, blobs, image)
+    assert [call[0] for call in engine.calls] == ["pull", "remove"]
+    assert engine.images == {}
+
+
+@pytest.mark.parametrize("step", ["pull", "tag"])
+def test_an_engine_that_fails_leaves_no_name_behind(
+    source: BundleSource, blobs: BlobStore, step: str
+) -> None:
+    image, engine = train_of(source), FakeImageEngine(fails=step)
+    engine.offer(image)
+    with pytest.raises(EngineError, match=step):
+        load(engine, blobs, image)
+    assert engine.images == {}
+
+
+def test_bytes_that_a_containerd_store_left_out_are_brought_by_an_archive(
+    source: BundleSource, blobs: BlobStore
+) -> None:
+    image, engine = train_of(source), FakeImageEngine(CONTAINERD)
+    engine.offer(image)
+    whole = engine.offered[image.manifest.digest]
+    engine.offered[image.manifest.digest] = SeenImage(whole.id, (), ())
+    engine.by_archive[image.manifest.digest] = whole
+    assert load(engine, blobs, image) == (image.identity_tag,)
+    assert [call[0] for call in engine.calls] == ["pull", "load", "tag", "remove"]

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kit.bundle.docker_load import docker_load_size
+from kit.bundle.manifest import Manifest
+from kit.errors import ConfigError, UnfitError
+from kit.ship.have import Have
+from kit.ship.identity import SeenImage, diff_ids
+from kit.ship.oci_archive import oci_archive_size
+from kit.ship.plan import MARGIN, require_room
+from kit.ship.wanted import Wanted
+from tests.unit.host.factories import host_facts
+from tests.unit.ship.factories import host_plan, ship_bundle_source
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Manifest:
+    return ship_bundle_source(tmp_path).manifest
+
+
+def there(manifest: Manifest, *names: str) -> tuple[SeenImage, ...]:
+    images = [image for image in manifest.images if image.name in names]
+    return tuple(SeenImage(image.config.digest, (image.identity_tag,), diff_ids(image)) for image in images)
+
+
+def test_a_bare_host_gets_everything_that_it_wants_once(manifest: Manifest) -> None:
+    plan = host_plan(manifest)
+    train, tree = manifest.image("train"), manifest.tree("model", "tiny")
+    assert train is not None
+    assert tree is not None
+    wanted = {blob.digest for blob in train.blobs} | {file.digest for file in tree.files}
+    assert {send.blob.digest for send in plan.sends} == wanted
+    assert len(plan.sends) == len(wanted)
+    assert plan.sends_kit
+    assert [image.name for image in plan.loads] == ["train"]
+    assert [image.name for image in plan.images] == ["kit", "train"]
+    assert plan.send_bytes == sum(send.blob.size for send in plan.sends) + docker_load_size(plan.kit)
+    assert (plan.keeps, plan.present, plan.there_bytes) == ((), (), 0)
+
+
+def test_kits_image_comes_compressed_where_the_engine_takes_it(manifest: Manifest) -> None:
+    plan = host_plan(manifest, facts=host_facts(containerd_store=True, engine_version="28.5.2"))
+    assert plan.kit_bytes == oci_archive_size(plan.kit)
+
+
+def test_a_host_that_has_all_gets_nothing(manifest: Manifest) -> None:
+    tree = manifest.tree("model", "tiny")
+    assert tree is not None
+    have = Have({file.digest: file.size for file in tree.files}, {}, there(manifest, "kit", "train"))
+    plan = host_plan(manifest, have=have)
+    assert (plan.sends, plan.loads, plan.send_bytes, plan.disk_bytes, plan.engine_bytes) == ((), (), 0, 0, 0)
+    assert not plan.sends_kit
+    assert {image.name for image in plan.present} == {"kit", "train"}
+    assert plan.there_bytes == sum(file.size for file in tree.files)
+
+
+def test_blobs_of_an_image_that_is_in_the_engine_are_not_sent(manifest: Manifest) -> None:
+    plan = host_plan(manifest, have=Have(images=there(manifest, "train")))
+    assert plan.loads == ()
+    assert plan.sends_kit
+    assert len(plan.sends) == 2
+
+
+def test_an_image_under_a_borrowed_tag_is_sent(manifest: Manifest) -> None:
+    train = manifest.image("train")
+    assert train is not None
+    false = SeenImage("sha256:" + "0" * 64, (train.identity_tag,), diff_ids(train))
+    assert [image.name for image in host_plan(manifest, have=Have(images=(false,))).loads] == ["train"]
+
+
+def test_a_partial_blob_goes_on_where_it_stopped(manifest: Manifest) -> None:
+    blob = host_plan(manifest).sends[-1].blob
+    plan = host_plan(manifest, have=Have(partial={blob.digest: blob.size - 3}))
+    send = next(send for send in plan.sends if send.blob == blob)
+    assert (send.offset, send.size) == (blob.size - 3, 3)
+    assert plan.there_bytes == blob.size - 3
+
+
+def test_a_partial_blob_that_is_too_long_starts_anew(manifest: Manifest) -> None:
+    blob = host_plan(manifest).sends[-1].blob
+    plan = host_plan(manifest, have=Have(partial={blob.digest: blob.size + 1}))
+    assert all(send.offset == 0 for send in plan.sends)
+
+
+def test_a_blob_of_the_wrong_size_is_sent_again(manifest: Manifest) -> None:
+    blob = host_plan(manifest).sends[-1].blob
+    plan = host_plan(manifest, have=Have(blobs={blob.digest: blob.size - 1}))
+    assert blob in [send.blob for send in plan.sends]
+
+
+def test_what_the_bundle_lacks_is_named(manifest: Manifest) -> None:
+    with pytest.raises(ConfigError, match="image serve"):
+        host_plan(manifest, wanted=Wanted(("kit", "serve")))
+
+
+def test_layers_that_the_engine_has_need_no_room(manifest: Manifest) -> None:
+    bare = host_plan(manifest).engine_bytes
+    assert 0 < host_plan(manifest, have=Have(images=there(manifest, "kit"))).engine_bytes < bare
+
+
+def test_too_little_room_is_refused_with_the_numbers(manifest: Manifest) -> None:
+    plan = host_plan(manifest)
+    need = plan.disk_bytes + plan.engine_bytes + MARGIN
+    require_room(plan, host_facts(free_bytes=need))
+    with pytest.raises(UnfitError) as caught:
+        require_room(plan, host_facts(free_bytes=need - 1))
+    assert f"{need / 1e9:.2f} GB needed" in caught.value.what
+    assert "gpu1" in caught.value.where
+    assert "nothing was sent" in caught.value.why
+
+
+def test_the_engines_own_disk_is_looked_at_on_its_own(manifest: Manifest) -> None:
+    plan = host_plan(manifest)
+    facts = host_facts(
+        free_bytes=plan.disk_bytes + MARGIN,
+        engine_free_bytes=plan.engine_bytes + MARGIN - 1,
+        engine_on_root_disk=False,
+    )
+    with pytest.raises(UnfitError, match="images"):
+        require_room(plan, facts)
+
+
+def test_a_full_disk_does_not_matter_when_nothing_comes(manifest: Manifest) -> None:
+    tree = manifest.tree("model", "tiny")
+    assert tree is not None
+    have = Have({file.digest: file.size for file in tree.files}, {}, there(manifest, "kit", "train"))
+    require_room(host_plan(manifest, have=have), host_facts(free_bytes=0))
