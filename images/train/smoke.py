@@ -34,7 +34,6 @@ def main() -> None:
     prove_requirements(tuple(facts["dropped"]))
     prove_imports("torch", *LLAMAFACTORY, *TRAINING)
     prove_command("llamafactory-cli", "version")
-    prove_command("torchrun", "--help")
     print(f"train {facts['stack']}: proven, {len(facts['packages'])} packages")
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import importlib
 import io
 import json
-import os
-import select
 import sys
 import threading
 from collections.abc import Callable
@@ -19,32 +17,12 @@ from typing import Any, BinaryIO
 import typer
 
 from kit.errors import ConfigError, KitError, TransferError
+from kit.ship.patient_input import patient
 
 REQUEST_LIMIT = 256 << 20
 """Most bytes of a request."""
-SILENCE = 180.0
-"""Seconds without a byte from a sender that still owes some, after which it counts as gone."""
-_BUFFER = 1 << 18
 
 Verb = Callable[[dict[str, Any], io.BufferedReader, Callable[[dict[str, Any]], None]], dict[str, Any]]
-
-
-class _Patience(io.RawIOBase):
-    """Standard input that does not wait forever, since a cut line looks like silence."""
-
-    def __init__(self, descriptor: int) -> None:
-        super().__init__()
-        self._descriptor = descriptor
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read what there is, once there is something."""
-        if not select.select([self._descriptor], [], [], SILENCE)[0]:
-            raise TransferError(f"the sender was silent for {SILENCE:g} s", fix="run the same command again")
-        return os.readv(self._descriptor, [buffer])
 
 
 def find_verb(verb: str) -> Verb:
@@ -103,5 +81,5 @@ def agent(
     root: str = typer.Option(..., "--root", help="kit's folder on this host."),
 ) -> None:
     """Do one thing for a kit elsewhere (used by kit itself)."""
-    stdin = io.BufferedReader(_Patience(sys.stdin.fileno()), _BUFFER)
+    stdin = patient(sys.stdin.fileno())
     raise typer.Exit(answer(verb, root, stdin, sys.stdout.buffer))

@@ -25,6 +25,11 @@ def _error_document(error: KitError) -> dict[str, Any]:
     }
 
 
+def _trace(error: Exception) -> None:
+    if os.environ.get("KIT_DEBUG") == "1":
+        traceback.print_exception(error, file=sys.stderr)
+
+
 def _say(document: dict[str, Any], text: str, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps({"error": document}, ensure_ascii=False, indent=1) + "\n")
@@ -35,6 +40,7 @@ def _say(document: dict[str, Any], text: str, *, as_json: bool) -> int:
 
 def report_failure(error: KitError, *, as_json: bool) -> int:
     """Say what went wrong; return the exit code."""
+    _trace(error)
     return _say(_error_document(error), f"kit: {error}", as_json=as_json)
 
 
@@ -58,8 +64,7 @@ def report_interrupt(interrupt: KeyboardInterrupt, *, as_json: bool) -> int:
 
 def report_bug(error: Exception, *, as_json: bool) -> int:
     """Own up to a bug; the traceback is shown with KIT_DEBUG=1."""
-    if os.environ.get("KIT_DEBUG") == "1":
-        traceback.print_exception(error, file=sys.stderr)
+    _trace(error)
     failure = KitError(
         "a bug in kit",
         why=f"{type(error).__name__}: {error}",

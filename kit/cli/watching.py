@@ -133,7 +133,9 @@ def ask(  # noqa: PLR0913 - one parameter an option
     *,
     file: File = DEFAULT_FILE,
     system: Annotated[str, typer.Option("--system", help="What the model is told beforehand.")] = "",
-    max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Longest answer.")] = 512,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, help="Longest answer; else the model's own limit.")
+    ] = None,
     temperature: Annotated[
         float, typer.Option("--temperature", min=0, help="0 gives the same answer every time.")
     ] = 0.0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from kit.project.model import Mirrors
 
 LABEL = "kit.inputs"
+_STEP = re.compile(r"^Step \d|^#\d+ \[|: proven")  # as the classic builder and BuildKit write them
+_SHOWN = 100  # characters of a step
 _TARGETS = ("bin", "etc", "include", "lib", "share")  # what wheels install beside their modules
 
 
@@ -84,8 +88,10 @@ def build_recipe(recipe: Recipe, builder: Builder) -> str:
     if found:
         builder.progress.note(f"image {recipe.rule.name}: unchanged")
         return found
-    base = _base_tag(recipe.rule.base, builder)
-    layers = _install(recipe, builder)
+    with ThreadPoolExecutor(max_workers=1) as pool:  # one waits for a processor, the other for the network
+        base_tag = pool.submit(_base_tag, recipe.rule.base, builder)
+        layers = _install(recipe, builder)
+        base = base_tag.result()
     parts = (*recipe.own_parts, *(part for layer in LAYERS for part in _layer_parts(layer, layers)))
     if recipe.rule.devel is None:
         return _build(build_request(recipe, base, digest), parts, builder)
@@ -128,6 +134,7 @@ def build_request(recipe: Recipe, base: str, inputs: str, variant: str = "") -> 
         ("BASE", base),
         ("TITLE", f"airgap-kit {name}"),
         ("VERSION", __version__),
+        ("REVISION", recipe.packages.digest),
         ("STACK", stack),
         ("INPUTS", inputs),
     )
@@ -150,7 +157,7 @@ def _layer_parts(name: str, layers: tuple[InstalledLayer, ...]) -> tuple[Context
 
 def _steps(progress: Progress) -> Callable[[str], None]:
     def hear(line: str) -> None:
-        if line.startswith("Step ") or ": proven" in line:
-            progress.note(line)
+        if _STEP.search(line):
+            progress.note(line[:_SHOWN])
 
     return hear

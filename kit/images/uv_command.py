@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
     from kit.images.stacks import BuiltImage, Stack
 
-_FROM_PIP = (
-    ("UV_DEFAULT_INDEX", "PIP_INDEX_URL", "UV_INDEX_URL"),
-    ("UV_INDEX", "PIP_EXTRA_INDEX_URL", "UV_EXTRA_INDEX_URL"),
-    ("UV_FIND_LINKS", "PIP_FIND_LINKS", ""),
-    ("SSL_CERT_FILE", "PIP_CERT", ""),
+# uv's variable, its older name, and the variables of others that say the same
+_SETTINGS = (
+    ("UV_DEFAULT_INDEX", "UV_INDEX_URL", ("PIP_INDEX_URL",)),
+    ("UV_INDEX", "UV_EXTRA_INDEX_URL", ("PIP_EXTRA_INDEX_URL",)),
+    ("UV_FIND_LINKS", "", ("PIP_FIND_LINKS",)),
+    ("SSL_CERT_FILE", "", ("PIP_CERT", "REQUESTS_CA_BUNDLE")),
 )
 
 
@@ -36,10 +37,11 @@ class UvCommand:
 def index_env(env: Mapping[str, str], pip_mirror: str | None) -> tuple[tuple[str, str], ...]:
     """Return the variables that tell uv where packages are: mirror, then uv's settings, then pip's."""
     found = {}
-    for ours, pips, older in _FROM_PIP:
-        if pips in env and ours not in env and older not in env:
+    for ours, older, others in _SETTINGS:
+        said = [env[name] for name in others if env.get(name)]
+        if said and ours not in env and older not in env:
             # pip separates wheel folders by spaces, uv by commas
-            found[ours] = ",".join(env[pips].split()) if ours == "UV_FIND_LINKS" else env[pips]
+            found[ours] = ",".join(said[0].split()) if ours == "UV_FIND_LINKS" else said[0]
     if pip_mirror:
         found["UV_DEFAULT_INDEX"] = pip_mirror
     return tuple(sorted(found.items()))

@@ -25,7 +25,8 @@ class Question:
 
     text: str
     system: str = ""
-    max_tokens: int = 512
+    max_tokens: int | None = None
+    """Longest answer; None leaves it to the model's own limit."""
     temperature: float | None = None
     """None leaves it to the model's own default."""
     think: bool = True
@@ -41,7 +42,8 @@ class Asked:
     question: str
     answer: str
     reasoning: str
-    usage: tuple[tuple[str, int], ...]
+    prompt_tokens: int | None
+    completion_tokens: int | None
     seconds: float
     seconds_to_first_token: float | None
 
@@ -49,10 +51,9 @@ class Asked:
 def chat_request(question: Question) -> dict[str, Any]:
     """Return the body of a chat completion for a question, without the model. Pure."""
     messages = [{"role": "system", "content": question.system}] if question.system else []
-    request: dict[str, Any] = {
-        "messages": [*messages, {"role": "user", "content": question.text}],
-        "max_tokens": question.max_tokens,
-    }
+    request: dict[str, Any] = {"messages": [*messages, {"role": "user", "content": question.text}]}
+    if question.max_tokens is not None:
+        request["max_tokens"] = question.max_tokens
     if question.temperature is not None:
         request["temperature"] = question.temperature
     if not question.think:
@@ -83,13 +84,15 @@ def ask(
     with open_hosts(loaded, (host,), toolbox.connect) as hosts:
         machine = make_machine(hosts[host], loaded.project.hosts[host], toolbox)
         found = machine.ask("ask", hear, job=job_name, chat=chat_request(question), api_key=api_key_of(job))
+    usage = dict(found["usage"])
     return Asked(
         job=job_name,
         model=found["model"],
         question=question.text,
         answer=found["text"],
         reasoning=found["reasoning"],
-        usage=tuple((key, count) for key, count in found["usage"]),
+        prompt_tokens=usage.get("prompt_tokens"),
+        completion_tokens=usage.get("completion_tokens"),
         seconds=round(found["seconds"], 3),
         seconds_to_first_token=found["seconds_to_first_token"],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from kit.bundle.digest import Hasher, sha256_of_file
 from kit.bundle.manifest import File
 from kit.errors import ConfigError, TransferError, UnfitError, VerificationError
 from kit.run import commands
+from kit.run.finish_run import OUT
 from kit.run.fleet import open_hosts
 from kit.run.machine import make_machines
 from kit.run.prepare import job_hosts
@@ -179,7 +181,9 @@ def _fetch(fetch: Fetch, task: str, progress: Progress) -> None:
     with writing(target):
         _make_folder(fetch.root, fetch.path)
         draft.unlink(missing_ok=True)
-        with draft.open("xb") as file:
+        # Beside what the job made lie the files it was launched with, and they may hold its secrets.
+        mode = 0o666 if fetch.file.path.startswith(f"{OUT}/") else 0o600
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
 
             def take(chunk: bytes) -> None:
                 if hasher.size + len(chunk) <= fetch.file.size:

@@ -133,13 +133,21 @@ def chat(endpoint: Endpoint, request: dict[str, Any], emit: Callable[[dict[str, 
     try:
         with _reply(endpoint, "POST", "/v1/chat/completions", body) as answer:
             if answer.status >= _FIRST_ERROR:
-                what = f"the endpoint answered with status {answer.status}"
-                raise JobError(what, where=endpoint.url, why=_read(answer).text)
+                raise _refusal(endpoint, _read(answer))
             for line in answer:
                 listener.hear(event_of(line) or {}, endpoint)
     except (OSError, http.client.HTTPException) as error:
         raise JobError("the endpoint does not answer", where=endpoint.url, why=str(error)) from error
     return listener.answer(time.monotonic() - started)
+
+
+def _refusal(endpoint: Endpoint, reply: Reply) -> JobError:
+    try:
+        why = str(json.loads(reply.text)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        why = reply.text
+    fix = "change the question or its options" if reply.refuses else "kit logs of the job tells more"
+    return JobError(f"the endpoint answered with status {reply.status}", where=endpoint.url, why=why, fix=fix)
 
 
 class _Listener:

@@ -90,10 +90,22 @@ def logs(
         machines = make_machines(hosts, loaded.project.hosts, toolbox)
         words = {host: _words(machines[host], request) for host in request.hosts}
         if request.follow:
-            each(request.hosts, lambda host: _print(machines[host], words[host], say))
+            _follow(request, machines, words, say)
         else:
             for host in request.hosts:
                 _print(machines[host], words[host], say)
+
+
+def _follow(
+    request: LogRequest,
+    machines: dict[str, Machine],
+    words: dict[str, Argv],
+    say: Callable[[str, bytes], None],
+) -> None:
+    try:
+        each(request.hosts, lambda host: _print(machines[host], words[host], say))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{request.job} is not touched by that") from None
 
 
 def _words(machine: Machine, request: LogRequest) -> Argv:

@@ -28,7 +28,7 @@ def wait_until_ready(
     seconds; KeyboardInterrupt that says that the job goes on.
     """
     machine = machines[launch.rank_zero]
-    task = f"{launch.kind} {launch.job}"
+    task = launch.job
     progress.start(task)
 
     def hear(event: dict[str, Any]) -> None:
@@ -38,8 +38,8 @@ def wait_until_ready(
     try:
         probed = Probed(**machine.ask("probe", hear, **request))
     except KeyboardInterrupt:
-        ending = f"kit status tells whether it works yet, kit down {launch.job} ends it"
-        raise KeyboardInterrupt(f"{launch.job} goes on starting on {machine.name}; {ending}") from None
+        ways = f"kit up {launch.job} waits for it again, kit down {launch.job} ends it"
+        raise KeyboardInterrupt(f"{launch.job} goes on starting on {machine.name}; {ways}") from None
     progress.finish(task)
     if probed.outcome == READY:
         return probed.seconds

@@ -80,7 +80,7 @@ def watch(launch: Launch, machines: Mapping[str, Machine], progress: Progress, c
     """Return when every container has ended, or as soon as one has failed. Raises UnreachableError."""
     shares = {share.host: share for share in launch.hosts}
     offsets = {host: machines[host].facts.clock_offset for host in shares}
-    task, started = f"{launch.kind} {launch.job}", clock.monotonic()
+    task, started = launch.job, clock.monotonic()
     progress.start(task)
     while True:
         states = each(tuple(shares), lambda host: look(machines[host], shares[host]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ class Order:
     keeps: tuple[Blob, ...]
     sends: tuple[tuple[Blob, int], ...]
     """Blobs that come, in this order, each from an offset on."""
+    pipe: str
+    """Name of the pipe in `partial/` that they come through."""
 
     @property
     def bundle(self) -> str:
@@ -46,9 +49,15 @@ class Order:
         return next(image for image in self.images if image.name == KIT_IMAGE)
 
 
-def order_document(plan: HostPlan, store: Store, manifest_bytes: bytes, who: str) -> dict[str, Any]:
+PIPE = re.compile(r"^pipe-[0-9a-f]+$")
+
+
+def order_document(
+    plan: HostPlan, store: Store, manifest_bytes: bytes, who: str, pipe: str
+) -> dict[str, Any]:
     """Return the request that `parse_order` reads."""
     return {
+        "pipe": pipe,
         "who": who,
         "store": {"containerd": store.containerd, "version": store.version},
         "manifest": manifest_bytes.decode(),
@@ -69,6 +78,7 @@ def parse_order(request: dict[str, Any]) -> Order:
         sends = tuple((blobs[digest], int(offset)) for digest, offset in request["sends"])
         keeps = tuple(blobs[digest] for digest in request["keeps"])
         root, who = Path(request["root"]), str(request["who"])
+        pipe = str(request["pipe"])
         store = Store(bool(request["store"]["containerd"]), str(request["store"]["version"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TransferError(
@@ -76,5 +86,7 @@ def parse_order(request: dict[str, Any]) -> Order:
             why=f"{type(error).__name__}: {error}",
             fix="ship with the same version of kit that the bundle carries",
         ) from error
+    if not PIPE.match(pipe):
+        raise TransferError("a pipe's name that this kit does not understand", why=pipe[:80])
     images, trees = images_of(manifest, wanted), trees_in(manifest, wanted)
-    return Order(root, store, who, manifest, data, images, trees, keeps, sends)
+    return Order(root, store, who, manifest, data, images, trees, keeps, sends, pipe)

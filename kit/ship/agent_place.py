@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from typing import TYPE_CHECKING
 
 from kit.bundle.blob_store import sync_folder, writing
@@ -78,8 +79,13 @@ def _swap(fresh: Path, folder: Path, old: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes, mode: int) -> None:
-    """Write a small file, whole or not at all. Raises UnfitError, TransferError."""
+    """Write a small file, whole or not at all; one that is there as it should be is left alone.
+
+    Raises UnfitError, TransferError.
+    """
     with writing(path):
+        if _is(path, content, mode):
+            return
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = path.with_name(f".{path.name}.new")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
@@ -90,6 +96,14 @@ def write_whole(path: Path, content: bytes, mode: int) -> None:
         fresh.chmod(mode)
         fresh.replace(path)
         sync_folder(path.parent)
+
+
+def _is(path: Path, content: bytes, mode: int) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    status = path.stat()
+    same = (stat.S_IMODE(status.st_mode), status.st_size) == (mode, len(content))
+    return same and path.read_bytes() == content
 
 
 def write_files(root: Path, files: Mapping[str, tuple[bytes, int]]) -> None:

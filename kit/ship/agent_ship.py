@@ -13,6 +13,7 @@ from kit.ship.agent_lock import held
 from kit.ship.agent_order import Order, parse_order
 from kit.ship.agent_place import place_tree, tree_folder, write_files
 from kit.ship.agent_receive import missing_of, receive_blobs
+from kit.ship.patient_input import named_pipe
 from kit.ship.wrapper_script import wrapper_script
 
 if TYPE_CHECKING:
@@ -29,20 +30,21 @@ _ARCHIVE_OLD = 3600.0
 
 def ship(request: dict[str, Any], stdin: Input, emit: Emit) -> dict[str, Any]:
     """Take in what an order names; return the receipt, or `again` with the blobs that are not there."""
+    del stdin
     from kit.ship.docker_store import DockerStore
 
-    return carry_out(parse_order(request), DockerStore(), stdin, emit)
+    return carry_out(parse_order(request), DockerStore(), emit)
 
 
-def carry_out(order: Order, engine: ImageEngine, stream: Input, emit: Emit) -> dict[str, Any]:
-    """Carry out an order on this host."""
+def carry_out(order: Order, engine: ImageEngine, emit: Emit) -> dict[str, Any]:
+    """Carry out an order on this host. The event `ready` tells that blobs may come."""
     with held(order.root, order.who):
         store = BlobStore(order.root)
         missing = missing_of(store, order.keeps)
         if missing:
             return {"again": [blob.digest for blob in missing]}
         _remove_leftovers(store)
-        came = receive_blobs(store, order.sends, stream, emit)
+        came = _receive(store, order, emit)
         loaded = load_images(engine, order.store, store, order.images, emit)
         for tree in order.trees:
             emit({"event": "placing", "tree": tree.name})
@@ -52,8 +54,18 @@ def carry_out(order: Order, engine: ImageEngine, stream: Input, emit: Emit) -> d
     return receipt
 
 
+def _receive(store: BlobStore, order: Order, emit: Emit) -> int:
+    if not order.sends:
+        return 0
+    with named_pipe(store.partial / order.pipe) as stream:
+        emit({"event": "ready"})
+        return receive_blobs(store, order.sends, stream, emit)
+
+
 def _remove_leftovers(store: BlobStore) -> None:
     store.remove_unfinished()
+    for pipe in store.partial.glob("pipe-*"):
+        pipe.unlink(missing_ok=True)
     for path in store.partial.glob("kit-image.*"):
         if time.time() - path.stat().st_mtime > _ARCHIVE_OLD:
             path.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import platform
+import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from kit.ship.frames import frames
 from kit.ship.have import ask_have
 from kit.ship.kit_image import counted, prepare_root, send_kit_image
 from kit.ship.plan import HostPlan, plan_host, require_room
+from kit.ship.pump import Pump
 from kit.ship.receipt import Receipt
 
 if TYPE_CHECKING:
@@ -138,8 +140,10 @@ class _Shipment:
         for send in plan.sends:
             yield from frames(counted(self.source.read_range(send.blob.digest, send.offset), self._advance))
 
-    def _event(self, event: dict[str, Any]) -> None:
-        if event.get("event") == "loading":
+    def _event(self, event: dict[str, Any], pump: Pump) -> None:
+        if event.get("event") == "ready":
+            pump.start()
+        elif event.get("event") == "loading":
             self.progress.note(f"{self.host.name}: loading {str(event.get('image'))[:200]}")
 
     def carry_out(self, planned: PlannedHost) -> Receipt:
@@ -192,6 +196,20 @@ class _Shipment:
                 raise
             return None
         return None if result.get("again") else result
+
+    def _send(self, planned: PlannedHost) -> dict[str, Any]:
+        plan, pipe = planned.plan, f"pipe-{secrets.token_hex(8)}"
+        store = store_of(planned.facts)
+        request = order_document(plan, store, self.source.manifest_bytes, _who(), pipe)
+        with Pump(self.host, f"{self.spec.root}/partial/{pipe}", self._blobs(plan)) as pump:
+            return call_agent(
+                self.host,
+                planned.facts,
+                plan.kit.identity_tag,
+                "ship",
+                request,
+                on_event=lambda event: self._event(event, pump),
+            )
 
     def _blame_the_bundle(self, plan: HostPlan) -> None:
         """Raise VerificationError when a blob of the bundle itself is damaged, rather than what arrived."""

@@ -16,6 +16,7 @@ from kit.images.context import TextFile, Tree, write_context
 from kit.images.docker_engine import BuildRequest
 from kit.images.install_packages import install_layers
 from kit.images.uv_command import UvCommand
+from tests.cu126.stand_in import NOT_HAD
 
 if TYPE_CHECKING:
     from kit.images.build_image import Builder
@@ -96,6 +97,7 @@ def make_compiler(recipe: Recipe, builder: Builder, folder: Path) -> str:
     library = wheels / "nvidia/cuda_runtime/lib/libcudart.so.12"
     shutil.copy(library, cuda / "lib64")
     (cuda / "lib64/libcudart.so").symlink_to("libcudart.so.12")
+    NOT_HAD.add("train: nvidia/cuda devel image, nvcc 12.4 of Debian and headers from wheels stand for it")
     base = ensure_base(recipe.rule.base, builder.mirrors, builder.engine, builder.roots, builder.progress)
     dockerfile = TextFile("Dockerfile", "ARG BASE\nFROM ${BASE}\nCOPY cuda/ /usr/local/cuda-12.6/\n")
     tag = "kit.invalid/devel:stand-in"

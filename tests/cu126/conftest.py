@@ -13,10 +13,16 @@ from kit.images.debootstrap_root import DebootstrapRoot
 from kit.images.docker_engine import DockerCommand
 from kit.images.uv_subprocess import UvSubprocess
 from kit.project.model import Mirrors
-from tests.cu126.stand_in import Notes, docker, stand_in_recipe
+from tests.cu126.stand_in import NOT_HAD, Notes, docker, stand_in_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.section("could not be had")
+    for line in sorted(NOT_HAD):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session", autouse=True)

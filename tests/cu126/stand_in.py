@@ -14,6 +14,8 @@ from kit.progress import NoProgress
 
 WORK = Path(__file__).parent / "work"
 """What is mounted into containers: training arguments, DeepSpeed's settings, a model's maker."""
+NOT_HAD: set[str] = {"data: ghcr.io/conardli/easy-dataset is pulled, not built"}
+"""What could not be had; told at the end of the run."""
 
 
 def docker(*argv: str, check: bool = True) -> str:
@@ -50,11 +52,12 @@ def stand_in_recipe(name: str) -> Recipe:
     root = find_stack("cpu").image("train")
     assert isinstance(rule, BuiltImage)
     assert isinstance(root, BuiltImage)
+    NOT_HAD.add(f"{name}: base {rule.base.reference}, the root of stack cpu stands for it")
     rule = replace(rule, base=root.base, devel=None)
     lock = read_packages(rule, stack)
     if not lock.pending:
         return Recipe(rule, stack, lock)
-    print(f"could not be had, a stand-in is used: {', '.join(lock.pending)}")
+    NOT_HAD.update(f"{name}: {requirement}, torch 2.6.0 stands for it" for requirement in lock.pending)
     serve = stack.image("serve")
     assert isinstance(serve, BuiltImage)
     torch = next(pin for pin in read_packages(serve, stack).pins if pin.name == "torch")

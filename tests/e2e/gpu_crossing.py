@@ -35,6 +35,15 @@ if TYPE_CHECKING:
 
     from kit.bundle.manifest import Manifest
 
+BIG, SMALL = "qwen3-32b", "qwen3-32b-4xl20"
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+}
+"""What the libraries in a container read to leave the network alone."""
 ENTRIES = {
     "train": ("bin/llamafactory-cli", "llamafactory"),
     "serve": ("vllm/entrypoints/openai/api_server.py", "vllm"),

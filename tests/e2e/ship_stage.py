@@ -188,9 +188,10 @@ class Stage:
 
     def state(self, host: str) -> str:
         """Return all that stands on a host: kit's files and the engine's images and containers."""
-        kept = "-type f -not -path '*/receipts/*' -not -name verified.jsonl"
-        files = f"find {ROOT} {kept} -exec ls -l {{}} + 2>/dev/null"
-        return self.sh(host, f"{files}; docker images -a --no-trunc; docker ps -aq; true", user="root")
+        kept = "-type f -not -path '*/receipts/*' -not -name verified.jsonl -not -name lock"
+        files = f"find {ROOT} {kept} -exec ls -l {{}} + 2>/dev/null | sort"
+        images = "docker images -a --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' | sort"
+        return self.sh(host, f"{files}; {images}; docker ps -aq; true", user="root")
 
     def wait_for_partial(self, host: str, more_than: int) -> int:
         """Wait until a blob has grown beyond so many bytes on a host; return its size."""

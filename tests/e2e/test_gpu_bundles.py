@@ -1,4 +1,4 @@
-"""The ready-made GPU definitions: planned, locked, and launched in the lab on GPUs that a hook records.
+"""The ready-made GPU definitions, launched on hosts of the lab with eight GPUs each, which a hook records.
 
 Images and model are stand-ins; kit, its image, the engines, compose and all that is between are real.
 Each test builds on those above it. One host has engine 20.10 and compose 1.29, the other 26.1 and v2.
@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.gpu_crossing import SCHEMA, compose_of, lay_out, make_images, pack, remove_images
+from tests.e2e.gpu_crossing import (
+    BIG,
+    OFFLINE,
+    SCHEMA,
+    SMALL,
+    compose_of,
+    lay_out,
+    make_images,
+    pack,
+    remove_images,
+)
 from tests.e2e.gpu_hosts import DRIVER, card_uuids, fit_gpus, given_gpus
-from tests.e2e.journey import REPOSITORY, Journey
+from tests.e2e.journey import Journey
 from tests.lab import Lab, LabUnavailableError, environment, online_engine, stop_online_engine
 from tests.lab.engine import answers
 from tests.lab.state import lab_folders
@@ -31,64 +38,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 KINDS = (("gpu1", "20.10"), ("gpu2", "26.1"))
 HOSTS = tuple(name for name, _ in KINDS)
-BIG, SMALL = "qwen3-32b", "qwen3-32b-4xl20"
-JOBS = [(BIG, job) for job in ("train", "merge", "serve", "data")]
-JOBS += [(SMALL, job) for job in ("train", "merge", "serve")]
-OFFLINE = {
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "HF_DATASETS_OFFLINE": "1",
-    "VLLM_NO_USAGE_STATS": "1",
-    "DO_NOT_TRACK": "1",
-}
 FIRST_FOUR = "0,1,2,3"
 IDS = "0,1,4,5"
-
-
-# As they stand, on a machine without hosts or network.
-
-
-@pytest.mark.parametrize(("bundle", "job"), JOBS)
-def test_every_job_is_planned_without_a_host(bundle: str, job: str, tmp_path: Path) -> None:
-    planned = json.loads(_kit(_copy(bundle, tmp_path), "plan", job, "--offline", "--json").stdout)
-    for host in planned["plan"]:
-        service = compose_of(host)
-        assert service["pull_policy"] == "never"
-        assert OFFLINE.items() <= service["environment"].items()
-        gpus = service.get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices", [])
-        assert [device["count"] for device in gpus] == ([4] if job in ("train", "serve") else [])
-        assert service["restart"] == ("unless-stopped" if job == "data" else "no")
-
-
-@pytest.mark.parametrize(("bundle", "more"), [(BIG, ["data"]), (SMALL, [])])
-def test_a_lock_without_a_network_names_what_is_pending(bundle: str, more: list[str], tmp_path: Path) -> None:
-    folder = _copy(bundle, tmp_path / "one")
-    locked = json.loads(_kit(folder, "lock", "--offline", "--json").stdout)
-    pending = [text.partition(": ") for text in locked["pending"]]
-    assert {name for name, _, _ in pending} >= {"kit", "train", "serve", "qwen3-32b", *more}
-    assert all(
-        text.startswith(("digest of ", "torch==", "the files of modelscope:")) for _, _, text in pending
-    )
-    elsewhere = _copy(bundle, tmp_path / "elsewhere")
-    _kit(elsewhere, "lock", "--offline", "--json")
-    assert (elsewhere / "kit.lock").read_bytes() == (folder / "kit.lock").read_bytes()
-    refused = _kit(folder, "bundle", check=False)
-    assert refused.returncode == 2
-    assert "kit lock, on a machine with a network" in refused.stderr
-    assert "modelscope:Qwen/Qwen3-32B at v1.0.0" in refused.stderr
-
-
-def _copy(bundle: str, folder: Path) -> Path:
-    shutil.copytree(REPOSITORY / "bundles" / bundle, folder, dirs_exist_ok=True)
-    return folder
-
-
-def _kit(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    argv = (sys.executable, "-m", "kit", *words, "-f", str(folder / "kit.yaml"))
-    return subprocess.run(argv, capture_output=True, text=True, check=check)
-
-
-# Across, to hosts of the lab with eight cards each.
 
 
 @pytest.fixture(scope="module")
@@ -129,13 +80,16 @@ def lab(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="module")
-def big(lab: Lab, images: dict[str, str], engine: str, tmp_path_factory: pytest.TempPathFactory) -> Journey:
+def big(
+    lab: Lab, images: dict[str, str], engine: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Journey]:
     """qwen3-32b on both hosts, shipped."""
     journey = Journey(tmp_path_factory.mktemp("big") / BIG, lab, environment(lab))
     lay_out(journey, BIG, {host: host for host in HOSTS}, "/aisys/kit")
     pack(journey.folder, images, engine)
     journey.kit("ship")
-    return journey
+    yield journey
+    shutil.rmtree(journey.folder)
 
 
 @pytest.fixture(scope="module", params=HOSTS)
@@ -180,8 +134,9 @@ def _given(journey: Journey, host: str, run_id: str) -> list[Given]:
     return [given for given in given_gpus(journey.lab, host) if given.run_folder.endswith(f"/{run_id}")]
 
 
-def _containers(journey: Journey, host: str) -> list[str]:
-    return journey.lab.exec(host, ("docker", "ps", "-aq")).split()
+def _containers(journey: Journey, host: str, job: str) -> list[str]:
+    """Return the containers of a job on a host, ended ones too."""
+    return journey.lab.exec(host, ("docker", "ps", "-aq", "--filter", f"label=kit.job={job}")).split()
 
 
 def _interface(lab: Lab, host: str) -> str:
@@ -224,7 +179,7 @@ def test_cards_that_a_host_does_not_have_are_refused(big: Journey, gpus: int | s
     code, said = big.refused("up", "train", definition=_with_gpus(big, gpus))
     assert code == 5, said
     assert "hosts.gpu1.gpus" in said
-    assert _containers(big, "gpu1") == []
+    assert _containers(big, "gpu1", "train") == []
 
 
 def test_a_dry_run_shows_the_launch_and_leaves_the_hosts_alone(big: Journey) -> None:
@@ -237,7 +192,7 @@ def test_a_dry_run_shows_the_launch_and_leaves_the_hosts_alone(big: Journey) -> 
         assert service["environment"]["MASTER_ADDR"] == big.lab.address("gpu1")
         listed = big.lab.exec(host, ("sh", "-c", "ls -A /aisys/kit/runs 2>/dev/null || true"))
         assert listed == ""
-        assert _containers(big, host) == []
+        assert _containers(big, host, "train") == []
 
 
 def test_training_starts_four_ranks_on_each_of_two_hosts(big: Journey) -> None:
@@ -263,7 +218,7 @@ def test_training_starts_four_ranks_on_each_of_two_hosts(big: Journey) -> None:
         assert expected.items() <= started["environment"].items()
         assert "NCCL_P2P_DISABLE" not in started["environment"]
         assert [given.cards for given in _given(big, host, result["run_id"])] == [FIRST_FOUR]
-        assert _containers(big, host) == []
+        assert _containers(big, host, "train") == []
     adapter = f"{result['made_at']}/adapter_model.safetensors"
     assert "by 8 ranks" in big.lab.exec("gpu1", ("cat", adapter))
 
@@ -286,7 +241,7 @@ def _cards(host: str, form: str) -> str:
 def test_a_finished_training_stays_finished_when_its_engine_starts_anew(big: Journey) -> None:
     run_id = big.kit("up", "train", "--detach")["run_id"]
     for host in HOSTS:
-        (container,) = _containers(big, host)
+        (container,) = _containers(big, host, "train")
         assert big.lab.exec(host, ("docker", "wait", container)).strip() == "0"
         shown = json.loads(big.lab.exec(host, ("docker", "inspect", container)))[0]
         assert shown["HostConfig"]["RestartPolicy"]["Name"] in ("", "no")
@@ -294,7 +249,7 @@ def test_a_finished_training_stays_finished_when_its_engine_starts_anew(big: Jou
         big.lab.engine_start(host)
     time.sleep(3)
     for host in HOSTS:
-        (container,) = _containers(big, host)
+        (container,) = _containers(big, host, "train")
         shown = json.loads(big.lab.exec(host, ("docker", "inspect", container)))[0]
         assert (shown["State"]["Running"], shown["RestartCount"]) == (False, 0)
         assert len(_given(big, host, run_id)) == 1
@@ -323,7 +278,7 @@ def test_serving_takes_four_cards_and_answers_out_of_what_was_merged(big: Journe
         started = _started(big, "gpu1", "serve")
         assert "--tensor-parallel-size=4" in started["argv"]
         assert "--disable-custom-all-reduce" not in started["argv"]
-        (container,) = _containers(big, "gpu1")
+        (container,) = _containers(big, "gpu1", "serve")
         asked = json.loads(big.lab.exec("gpu1", ("docker", "inspect", container)))[0]["HostConfig"]
         assert {"Name": "memlock", "Hard": -1, "Soft": -1} in asked["Ulimits"]
         assert OFFLINE.items() <= started["environment"].items()
@@ -344,7 +299,7 @@ def test_what_people_enter_in_the_data_tool_outlives_its_container(big: Journey)
         assert big.lab.run(
             "gpu2", ("curl", "-sf", "-m", "3", f"http://{big.lab.address('gpu1')}:1717/")
         ).returncode
-        (container,) = _containers(big, "gpu1")
+        (container,) = _containers(big, "gpu1", "data")
         starts = big.lab.exec("gpu1", ("docker", "exec", container, "cat", "/app/local-db/starts"))
         big.kit("down", "data")
     assert starts == "started\nstarted\n"
@@ -353,10 +308,11 @@ def test_what_people_enter_in_the_data_tool_outlives_its_container(big: Journey)
 # One host whose cards cannot reach each other's memory; once on each age of engine.
 
 
-@pytest.mark.parametrize("form", ["count", "ids", "UUIDs"])
+@pytest.mark.parametrize("form", ["count", "named"])
 def test_cards_without_p2p_train_merge_and_serve(small: Journey, form: str) -> None:
     host = _host_of(small)
-    gpus, cards = (4, FIRST_FOUR) if form == "count" else (_cards(host, form), _cards(host, form))
+    named = _cards(host, "ids" if host == "gpu1" else "UUIDs")
+    gpus, cards = (4, FIRST_FOUR) if form == "count" else (named, named)
     chosen = _with_gpus(small, gpus)
     assert small.kit("check", definition=chosen)["fit"]
 

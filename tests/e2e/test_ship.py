@@ -13,14 +13,28 @@ from kit.bundle.docker_load import docker_load_chunks
 from kit.bundle.source import open_bundle
 from tests.e2e.ship_stage import KINDS, MIB, ROOT, Stage, build_kit_image, flip, kill
 from tests.lab import Lab, LabUnavailableError, online_engine, stop_online_engine
+from tests.lab.engine import answers
+from tests.lab.state import lab_folders
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 HOSTS = tuple(name for name, _ in KINDS)
 CLASSIC = ("old", "mid")
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def engine() -> Iterator[str]:
+    """The online machine's engine, which keeps its images from one run to the next."""
+    was_up = answers(lab_folders().engine_socket)
+    try:
+        yield online_engine()
+    except LabUnavailableError as error:
+        pytest.skip(str(error))
+    if not was_up:
+        stop_online_engine()
+
+
+@pytest.fixture(scope="module")
+def stage(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("ship")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KIT_LAB_NAME", "shiptest")
@@ -30,10 +44,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         except LabUnavailableError as error:
             pytest.skip(str(error))
         try:
-            engine = online_engine()
             yield Stage(lab, engine, build_kit_image(engine), folder)
         finally:
-            stop_online_engine()
             lab.down(purge=True)
 
 
@@ -265,7 +277,7 @@ def test_two_ships_at_once_are_told_apart(stage: Stage, carried: Path) -> None:
     del carried
     bundle = stage.pack("twice", seed=9, weights=48 * MIB)
     definition = stage.definition("old")
-    stage.lab.slow("old", rate="100mbit")
+    stage.lab.slow("old", rate="20mbit")
     try:
         process = stage.begin_ship(definition, bundle)
         stage.wait_for_partial("old", 4 * MIB)

@@ -133,7 +133,7 @@ def test_what_came_home_is_counted() -> None:
 
 
 def test_an_empty_answer_is_said_to_be_one() -> None:
-    answer = Asked("serve", "m", "?", "", "", (), 1.0, None)
+    answer = Asked("serve", "m", "?", "", "", 1, 0, 1.0, None)
     assert list(watching._end_of_answer(answer)) == ["(an empty answer)"]
 
 

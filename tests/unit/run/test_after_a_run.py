@@ -273,13 +273,18 @@ def test_a_question_goes_to_the_running_model(tmp_path: Path) -> None:
 
     def reply(request: dict[str, Any]) -> dict[str, Any]:
         asked.append(request)
-        answer = {"text": "yes", "reasoning": "", "usage": [["total_tokens", 3]], "seconds": 1.0}
+        answer = {
+            "text": "yes",
+            "reasoning": "",
+            "usage": [["completion_tokens", 3], ["total_tokens", 9]],
+            "seconds": 1.0,
+        }
         return {**answer, "seconds_to_first_token": 0.5, "model": "merge", "run_id": "x"}
 
     world.agents["gpu1"].answers["ask"] = reply
     question = Question("Is it?", system="Be brief.", max_tokens=7, temperature=0.0, think=False)
     found = ask(world.loaded, "serve", question, world.toolbox)
-    assert (found.answer, found.usage) == ("yes", (("total_tokens", 3),))
+    assert (found.answer, found.prompt_tokens, found.completion_tokens) == ("yes", None, 3)
     assert asked[0]["chat"] == {
         "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Is it?"}],
         "max_tokens": 7,

@@ -90,3 +90,8 @@ def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
     assert path.read_bytes() == b"two"
     assert path.stat().st_mode & 0o777 == 0o444
     assert list(path.parent.iterdir()) == [path]
+    before = path.stat().st_ino
+    write_whole(path, b"two", 0o444)
+    assert path.stat().st_ino == before
+    write_whole(path, b"two", 0o755)
+    assert path.stat().st_mode & 0o777 == 0o755

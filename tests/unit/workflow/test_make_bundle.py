@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.bundle.digest import blob_of
+from kit.bundle.engine import EngineImage
+from kit.bundle.pack_request import LocalFile, LocalTree
+from kit.bundle.source import open_bundle
+from kit.errors import ConfigError, EngineError
+from kit.progress import NoProgress
+from kit.project.load import LoadedProject, parse_project
+from kit.project.lock import ImageLock, Lock, PinnedFile, TreePin, project_digest, write_lock
+from kit.workflow.make_bundle import BundleTools, Made, bundle_folder, make_bundle, plan_bundle
+from tests.factories import project_document
+
+DATA = b"weights"
+
+
+class NoEngine:
+    """An engine that must not be needed: the bundles here hold no images."""
+
+    def inspect(self, reference: str) -> EngineImage:
+        raise EngineError(f"asked for {reference}")
+
+    def save(self, image_id: str) -> Iterator[bytes]:
+        raise EngineError(f"asked for {image_id}")
+
+
+def loaded(folder: Path) -> LoadedProject:
+    return LoadedProject(parse_project(project_document(images=[], jobs={})), folder)
+
+
+def lock_for(project: LoadedProject, **overrides: Any) -> Lock:
+    pin = TreePin("model", "tiny", "folder:model", "", (PinnedFile("w", len(DATA), blob_of(DATA).digest),))
+    lock = Lock("0.1.0", "cpu", project_digest(project.project), (), (pin,))
+    return replace(lock, **overrides)
+
+
+def tools(folder: Path, built: list[str] | None = None) -> BundleTools:
+    def build(lock: ImageLock, *_: object) -> str:
+        assert built is not None
+        built.append(lock.name)
+        return "sha256:x"
+
+    def fetch(pin: TreePin, *_: object) -> LocalTree:
+        (folder / "w").write_bytes(DATA)
+        return LocalTree(pin.kind, pin.name, pin.source, (LocalFile("w", folder / "w", blob_of(DATA)),))
+
+    return BundleTools(build, fetch, NoEngine())
+
+
+def make(folder: Path, out: Path | None = None) -> Made:
+    project = loaded(folder)
+    write_lock(folder / "kit.lock", lock_for(project))
+    return make_bundle(project, out, tools(folder), NoProgress())
+
+
+def test_a_bundle_stands_beside_kit_yaml_and_can_be_opened(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    source = open_bundle(tmp_path / "bundle")
+    assert made.path == str(tmp_path / "bundle")
+    assert b"".join(source.read(blob_of(DATA).digest)) == DATA
+    assert made.bytes == sum(blob.size for blob in source.manifest.blobs)
+
+
+def test_a_tarball_is_written_beside_the_folder_it_grows_in(tmp_path: Path) -> None:
+    made = make(tmp_path, tmp_path / "crossing.tar")
+    assert made.bytes == (tmp_path / "crossing.tar").stat().st_size
+    assert open_bundle(tmp_path / "crossing.tar").manifest == open_bundle(tmp_path / "bundle").manifest
+
+
+def test_the_same_lock_gives_the_same_bundle(tmp_path: Path) -> None:
+    assert make(tmp_path).digest == make(tmp_path).digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"project_digest": "sha256:0"}, {"trees": (TreePin("model", "tiny", "x:y", "", (), ("no hub",)),)}],
+)
+def test_a_stale_or_incomplete_lock_is_refused_before_anything_is_built(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    project = loaded(tmp_path)
+    write_lock(tmp_path / "kit.lock", lock_for(project, **change))
+    built: list[str] = []
+    with pytest.raises(ConfigError) as caught:
+        make_bundle(project, None, tools(tmp_path, built), NoProgress())
+    assert "kit lock" in caught.value.fix
+    assert not built
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_images_are_built_from_their_locks(tmp_path: Path) -> None:
+    project = loaded(tmp_path)
+    image = ImageLock("train", "debootstrap:bookworm", None, "sha256:1", None)
+    write_lock(tmp_path / "kit.lock", lock_for(project, images=(image,)))
+    built: list[str] = []
+    with pytest.raises(EngineError, match="asked for sha256:x"):
+        make_bundle(project, None, tools(tmp_path, built), NoProgress())
+    assert built == ["train"]
+
+
+def test_a_plan_names_what_would_be_built_and_fetched(tmp_path: Path) -> None:
+    project = loaded(tmp_path)
+    write_lock(tmp_path / "kit.lock", lock_for(project))
+    plan = plan_bundle(project, None)
+    assert plan.trees == (("model tiny", 1, len(DATA)),)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("x")
+    with pytest.raises(ConfigError, match="a file stands there"):
+        bundle_folder(loaded(tmp_path), tmp_path / "there")
