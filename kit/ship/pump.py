@@ -45,7 +45,7 @@ class Pump:
         except BaseException as failure:  # noqa: BLE001 - raised again where the pump ends
             self._failure = failure
 
-    def __enter__(self) -> Pump:
+    def __enter__(self) -> Pump:  # noqa: PYI034 - Self is in typing from 3.11 on
         return self
 
     def __exit__(

@@ -6,50 +6,26 @@ not fit stops the ship while nothing has changed.
 
 from __future__ import annotations
 
-import getpass
-import platform
-import secrets
-import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from kit.errors import KitError, TransferError, UnreachableError, VerificationError
-from kit.host.agent import call_agent
-from kit.host.checks import Needs, check, require_fit
-from kit.host.gather import gather_facts
-from kit.ship.agent_order import order_document
-from kit.ship.archive import store_of
-from kit.ship.frames import frames
-from kit.ship.have import ask_have
-from kit.ship.kit_image import counted, prepare_root, send_kit_image
-from kit.ship.plan import HostPlan, plan_host, require_room
-from kit.ship.pump import Pump
-from kit.ship.receipt import Receipt
+from kit.errors import KitError, UnreachableError
+from kit.ship.shipment import PlannedHost, Shipment, plan_one
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from kit.bundle.manifest import Manifest
     from kit.bundle.source import BundleSource
-    from kit.host.facts import HostFacts
     from kit.host.port import Host
     from kit.progress import Progress
     from kit.project.model import HostSpec
+    from kit.ship.receipt import Receipt
     from kit.ship.wanted import Wanted
 
-ROUNDS = 3
-"""Times that a host is asked anew when something there turned out damaged."""
+__all__ = ["PlannedHost", "plan_ship", "ship_bundle"]
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedHost:
-    """A host, what was found there, and what will be done."""
-
-    facts: HostFacts
-    plan: HostPlan
 
 
 def _in_parallel(hosts: Mapping[str, Host], work: Callable[[str], _T]) -> dict[str, _T | KitError]:
@@ -86,14 +62,6 @@ def _successes(results: Mapping[str, _T | KitError]) -> dict[str, _T]:
     return {name: result for name, result in results.items() if not isinstance(result, KitError)}
 
 
-def _plan_one(manifest: Manifest, host: Host, spec: HostSpec, wanted: Wanted) -> PlannedHost:
-    facts = gather_facts(host, spec)
-    require_fit(check(facts, spec, Needs()))
-    plan = plan_host(manifest, wanted, facts, ask_have(host, spec.root))
-    require_room(plan, facts)
-    return PlannedHost(facts, plan)
-
-
 def plan_ship(
     manifest: Manifest,
     hosts: Mapping[str, Host],
@@ -106,132 +74,8 @@ def plan_ship(
     something.
     """
     return _successes(
-        _in_parallel(hosts, lambda name: _plan_one(manifest, hosts[name], specs[name], wanted[name]))
+        _in_parallel(hosts, lambda name: plan_one(manifest, hosts[name], specs[name], wanted[name]))
     )
-
-
-def _who() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "somebody"
-    return f"{user}@{platform.node()}"
-
-
-class _Shipment:
-    """One host's share of a ship."""
-
-    def __init__(
-        self, source: BundleSource, host: Host, spec: HostSpec, wanted: Wanted, progress: Progress
-    ) -> None:
-        self.source = source
-        self.host = host
-        self.spec = spec
-        self.wanted = wanted
-        self.progress = progress
-        self.task = f"ship {host.name}"
-        self.sent = 0
-
-    def _advance(self, size: int) -> None:
-        self.sent += size
-        self.progress.advance(self.task, size)
-
-    def _blobs(self, plan: HostPlan) -> Iterator[bytes]:
-        for send in plan.sends:
-            yield from frames(counted(self.source.read_range(send.blob.digest, send.offset), self._advance))
-
-    def _event(self, event: dict[str, Any], pump: Pump) -> None:
-        if event.get("event") == "ready":
-            pump.start()
-        elif event.get("event") == "loading":
-            self.progress.note(f"{self.host.name}: loading {str(event.get('image'))[:200]}")
-
-    def carry_out(self, planned: PlannedHost) -> Receipt:
-        """Send, load and place; return the receipt."""
-        started = time.monotonic()
-        self.progress.start(self.task, planned.plan.send_bytes)
-        try:
-            result = self._rounds(planned)
-        except UnreachableError as error:
-            raise TransferError(
-                "the connection was lost on the way",
-                where=self.host.name,
-                why=error.why or error.what,
-                fix="run kit ship again; it goes on where it stopped",
-            ) from error
-        finally:
-            self.progress.finish(self.task)
-        return _receipt(self.host.name, planned.plan, self.sent, result, time.monotonic() - started)
-
-    def _rounds(self, planned: PlannedHost) -> dict[str, Any]:
-        prepare_root(self.host, self.spec.root, planned.facts.user)
-        for last in (False,) * (ROUNDS - 1) + (True,):
-            result = self._round(planned, last=last)
-            if result is not None:
-                return result
-            planned = _plan_one(self.source.manifest, self.host, self.spec, self.wanted)
-        raise TransferError(
-            "what was sent does not stay", where=self.host.name, fix="look at that host's disk (dmesg)"
-        )
-
-    def _round(self, planned: PlannedHost, *, last: bool) -> dict[str, Any] | None:
-        """Return the agent's receipt, or None when the host must be planned for again."""
-        plan = planned.plan
-        if plan.sends_kit:
-            send_kit_image(self.host, planned.facts, self.source, plan.kit, self._advance)
-        request = order_document(plan, store_of(planned.facts), self.source.manifest_bytes, _who())
-        try:
-            result = call_agent(
-                self.host,
-                planned.facts,
-                plan.kit.identity_tag,
-                "ship",
-                request,
-                self._blobs(plan),
-                self._event,
-            )
-        except VerificationError:
-            self._blame_the_bundle(plan)
-            if last:
-                raise
-            return None
-        return None if result.get("again") else result
-
-    def _send(self, planned: PlannedHost) -> dict[str, Any]:
-        plan, pipe = planned.plan, f"pipe-{secrets.token_hex(8)}"
-        store = store_of(planned.facts)
-        request = order_document(plan, store, self.source.manifest_bytes, _who(), pipe)
-        with Pump(self.host, f"{self.spec.root}/partial/{pipe}", self._blobs(plan)) as pump:
-            return call_agent(
-                self.host,
-                planned.facts,
-                plan.kit.identity_tag,
-                "ship",
-                request,
-                on_event=lambda event: self._event(event, pump),
-            )
-
-    def _blame_the_bundle(self, plan: HostPlan) -> None:
-        """Raise VerificationError when a blob of the bundle itself is damaged, rather than what arrived."""
-        for send in plan.sends:
-            for _ in self.source.read(send.blob.digest):
-                pass
-
-
-def _receipt(host: str, plan: HostPlan, sent: int, result: dict[str, Any], seconds: float) -> Receipt:
-    try:
-        return Receipt(
-            host=host,
-            bundle=str(result["bundle"]),
-            sent_bytes=sent,
-            there_bytes=plan.there_bytes,
-            images=tuple((str(tag), str(found)) for tag, found in result["images"]),
-            loaded=tuple(map(str, result["loaded"])),
-            trees=tuple(map(str, result["trees"])),
-            seconds=round(seconds, 2),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise TransferError("the receipt is none", where=host, why=str(error)) from error
 
 
 def ship_bundle(
@@ -250,6 +94,6 @@ def ship_bundle(
     planned = plan_ship(source.manifest, hosts, specs, wanted)
 
     def one(name: str) -> Receipt:
-        return _Shipment(source, hosts[name], specs[name], wanted[name], progress).carry_out(planned[name])
+        return Shipment(source, hosts[name], specs[name], wanted[name], progress).carry_out(planned[name])
 
     return tuple(_successes(_in_parallel(hosts, one)).values())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,29 +17,11 @@ from kit.host import gather
 from kit.host.agent import error_document
 from kit.host.port import Argv, Completed
 from kit.ship import have
-from kit.ship.agent_order import parse_order
+from kit.ship.agent_order import Order, parse_order
 from kit.ship.agent_ship import carry_out
 from kit.ship.identity import SeenImage
 from tests.unit.host.test_gather import ANSWER
 from tests.unit.ship.fake_image_engine import FakeImageEngine
-
-
-class _ChunkReader(io.RawIOBase):
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        super().__init__()
-        self._chunks = chunks
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._rest:
-            self._rest = next(self._chunks, b"")
-        size = min(len(buffer), len(self._rest))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
 
 
 @dataclass
@@ -57,6 +39,7 @@ class FakeHost:
     """Bytes that came on standard input of kit's image and of the agent."""
     cut_after: int | None = None
     """Bytes of blobs after which the connection is lost."""
+    lost: bool = False
     garble_archive: bool = False
 
     @property
@@ -87,6 +70,9 @@ class FakeHost:
         self, argv: Argv, chunks: Iterable[bytes] = (), on_line: Callable[[bytes], None] | None = None
     ) -> Completed:
         self.commands.append(argv)
+        if argv[:2] == ("docker", "run"):
+            assert on_line is not None
+            return self._agent(argv, b"".join(chunks), on_line)
         answer = self._answer(argv, iter(chunks))
         if on_line is None:
             return answer
@@ -99,6 +85,8 @@ class FakeHost:
             return self._script(b"".join(chunks).decode())
         if argv[:2] == ("sh", "-c") and "sha256sum" in argv[2]:
             return self._take(Path(argv[-1]), chunks)
+        if argv[:3] == ("sh", "-c", 'cat >"$1"'):
+            return self._pour(Path(argv[-1]), chunks)
         if argv[:2] == ("sh", "-c"):
             (self.root / "partial").mkdir(parents=True, exist_ok=True)
             return Completed(0, b"", b"")
@@ -107,10 +95,8 @@ class FakeHost:
             return Completed(0, b"", b"")
         if argv[:2] == ("docker", "load"):
             return self._load(Path(argv[-1]))
-        if argv[:3] == ("docker", "image", "inspect"):
-            return self._inspect(argv[-1])
-        assert argv[:2] == ("docker", "run"), argv
-        return self._agent(argv, chunks)
+        assert argv[:3] == ("docker", "image", "inspect"), argv
+        return self._inspect(argv[-1])
 
     def _script(self, script: str) -> Completed:
         if script == gather.SCRIPT:
@@ -152,30 +138,36 @@ class FakeHost:
             Completed(0, _image_line(found).encode(), b"") if found else Completed(1, b"", b"No such image")
         )
 
-    def _agent(self, argv: Argv, chunks: Iterator[bytes]) -> Completed:
-        stdin = io.BufferedReader(_ChunkReader(self._counted(chunks)))
-        request = json.loads(stdin.readline()) | {"root": str(self.root)}
-        assert argv[-4:] == ("agent", "ship", "--root", str(self.root))
-        events: list[dict[str, Any]] = []
-        try:
-            result: dict[str, Any] = {
-                "result": carry_out(parse_order(request), self.engine, stdin, events.append)
-            }
-        except UnreachableError:
-            raise
-        except KitError as error:
-            result = {"error": error_document(error)}
-        return Completed(0, "\n".join(json.dumps(line) for line in [*events, result]).encode(), b"")
-
-    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        yield next(chunks)
+    def _pour(self, pipe: Path, chunks: Iterator[bytes]) -> Completed:
         came = 0
-        for chunk in chunks:
-            came += len(chunk)
-            self.received += len(chunk)
-            yield chunk
-            if self.cut_after is not None and came >= self.cut_after:
-                raise UnreachableError("the connection was lost", where=self.name)
+        with suppress(BrokenPipeError), pipe.open("wb", buffering=0) as sink:
+            for chunk in chunks:
+                sink.write(chunk)
+                came += len(chunk)
+                self.received += len(chunk)
+                if self.cut_after is not None and came >= self.cut_after:
+                    self.lost = True
+                    raise UnreachableError("the connection was lost", where=self.name)
+        return Completed(0, b"", b"")
+
+    def _agent(self, argv: Argv, stdin: bytes, on_line: Callable[[bytes], None]) -> Completed:
+        assert argv[-4:] == ("agent", "ship", "--root", str(self.root))
+        request = json.loads(stdin) | {"root": str(self.root)}
+
+        def emit(document: dict[str, Any]) -> None:
+            on_line(json.dumps(document).encode())
+
+        try:
+            emit({"result": self.carry_out(parse_order(request), emit)})
+        except KitError as error:
+            if self.lost:
+                raise UnreachableError("the connection was lost", where=self.name) from error
+            emit({"error": error_document(error)})
+        return Completed(0, b"", b"")
+
+    def carry_out(self, order: Order, emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        """Do what the agent does."""
+        return carry_out(order, self.engine, emit)
 
 
 def _image_line(image: SeenImage) -> str:
