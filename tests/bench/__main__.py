@@ -97,6 +97,23 @@ def ship_cases(journey: Journey, scratch: Path) -> list[Measured]:
     ]
 
 
+def serve_case(journey: Journey) -> list[Measured]:
+    """Measure a served model's start, until it truly answers, against the same compose file by hand."""
+    kit = _kit(journey, "up", "serve-base")
+    _kit(journey, "down", "serve-base")
+    by_hand = """
+        cd /aisys/kit/runs/serve-base/latest && docker-compose -p by-hand up -d >/dev/null 2>&1
+        body='{"model": "tiny", "prompt": "a", "max_tokens": 1}'
+        until curl -sf -m 30 -H 'Content-Type: application/json' -d "$body" \\
+            http://127.0.0.1:8000/v1/completions >/dev/null; do sleep 0.2; done"""
+    started = time.monotonic()
+    journey.lab.exec("gpu1", ("sh", "-c", by_hand), user="ops")
+    other = time.monotonic() - started
+    down = "cd /aisys/kit/runs/serve-base/latest && docker-compose -p by-hand down"
+    journey.lab.exec("gpu1", ("sh", "-c", down), user="ops")
+    return [Measured("serve until it answers", kit, other, "docker-compose up, curl in a loop")]
+
+
 def table(rows: list[Measured]) -> Table:
     """Return the ratios as a table."""
     result = Table(title="kit against what one would type")
@@ -119,7 +136,11 @@ def main() -> int:
             journey.prepare()
             for command in ("lock", "bundle", "ship"):
                 journey.kit(command)
-            rows = pack_cases(journey, scratch) + ship_cases(journey, scratch)
+            rows = [
+                *serve_case(journey),
+                *pack_cases(journey, scratch),
+                *ship_cases(journey, scratch),
+            ]
             shutil.rmtree(BENCH)
     except LabUnavailableError as error:
         print(f"make bench: skipped: {error}", file=sys.stderr)
