@@ -7,6 +7,7 @@ import signal
 import subprocess
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
+from weakref import WeakSet
 
 from kit.host.exchange import exchange, run_talk, stream_talk
 from kit.host.port import Completed
@@ -62,6 +63,8 @@ class _Child:
         return status
 
     def abort(self) -> None:
+        if self._process.poll() is not None:
+            return
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
         try:
@@ -81,6 +84,12 @@ class LocalMachine:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._children: WeakSet[_Child] = WeakSet()
+
+    def _child(self, argv: Argv) -> _Child:
+        child = _Child(argv)
+        self._children.add(child)
+        return child
 
     @property
     def name(self) -> str:
@@ -89,18 +98,20 @@ class LocalMachine:
 
     def run(self, argv: Argv, *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
         """Run a command and return what it said."""
-        return run_talk(self._name, _Child(argv), stdin, timeout)
+        return run_talk(self._name, self._child(argv), stdin, timeout)
 
     def stream(
         self, argv: Argv, chunks: Iterable[bytes] = (), on_line: Callable[[bytes], None] | None = None
     ) -> Completed:
         """Run a command, feeding `chunks` while `on_line` gets each line."""
-        return stream_talk(self._name, _Child(argv), chunks, on_line)
+        return stream_talk(self._name, self._child(argv), chunks, on_line)
 
     def receive(self, argv: Argv, sink: Callable[[bytes], None], *, stdin: bytes = b"") -> Completed:
         """Run a command and hand its raw output to `sink`."""
-        status, errors = exchange(_Child(argv), (stdin,) if stdin else (), sink)
+        status, errors = exchange(self._child(argv), (stdin,) if stdin else (), sink)
         return Completed(status, b"", errors)
 
     def close(self) -> None:
-        """Nothing to end."""
+        """End what still runs."""
+        for child in tuple(self._children):
+            child.abort()

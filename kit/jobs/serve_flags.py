@@ -107,6 +107,10 @@ def _sglang(name: str, job: ServeJob, version: str, model: str) -> tuple[str, ..
         f"--served-model-name={job.served_name or job.model}",
         f"--host={job.bind}",
         f"--port={job.port}",
+        # FlashInfer compiles its kernels when they are first used, with an nvcc that does not travel.
+        # Users' args come later on the command line, and win.
+        "--attention-backend=triton",
+        "--sampling-backend=pytorch",
     ]
     if job.tensor_parallel > 1:
         words.append(f"--tp-size={job.tensor_parallel}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,6 +154,14 @@ def test_a_command_that_hangs_is_given_up(host: Host) -> None:
         host.run(("sleep", "60"), timeout=1)
     assert time.monotonic() - started < 20
     assert host.run(("echo", "fine")).text == "fine"
+
+
+def test_closing_ends_what_still_runs(host: Host) -> None:
+    threading.Timer(1, host.close).start()
+    started = time.monotonic()
+    with suppress(UnreachableError):
+        assert host.run(("sleep", "60")).status != 0
+    assert time.monotonic() - started < 30
 
 
 def test_facts_are_gathered(host: Host) -> None:

@@ -168,6 +168,15 @@ class Stage:
         print(done.stderr.decode(errors="replace"), file=sys.stderr)
         return Said(done.returncode, json.loads(done.stdout))
 
+    def findings(self, definition: Path) -> dict[tuple[str, str], list[str]]:
+        """Run `kit check`; return (host, check) -> the levels of its findings."""
+        argv = (sys.executable, "-m", "kit", "check", "--json", "-f", str(definition))
+        done = subprocess.run(argv, capture_output=True, env=environment(self.lab), check=False)
+        found: dict[tuple[str, str], list[str]] = {}
+        for item in json.loads(done.stdout)["findings"]:
+            found.setdefault((item["host"], item["code"]), []).append(item["level"])
+        return found
+
     def shipped(self, definition: Path, bundle: Path, *words: str) -> dict[str, dict[str, Any]]:
         """Run `kit ship`, which must succeed; return host -> receipt."""
         said = self.ship(definition, bundle, *words)

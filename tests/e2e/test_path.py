@@ -15,18 +15,13 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 HOSTS = ("gpu1", "gpu2")
+TWO_RANKS = {"gpu1": "Process rank: 0, world size: 2", "gpu2": "Process rank: 1, world size: 2"}
 
 
-def _ran_on(journey: Journey, job: str) -> set[str]:
-    """Return the hosts on which a container of the job's newest run exists, as their engines tell."""
-    found = set()
-    for host in HOSTS:
-        said = journey.lab.exec(
-            host, ("docker", "ps", "-a", "--filter", f"label=kit.job={job}", "--format", "{{.Names}}")
-        )
-        if said.strip():
-            found.add(host)
-    return found
+def _ranks(journey: Journey, job: str) -> dict[str, str]:
+    """Return what the rank on each host said of itself, in the logs of the job's newest run there."""
+    words = r"grep -rhoE 'Process rank: [0-9]+, world size: [0-9]+' " + f"/aisys/kit/runs/{job}/latest/logs"
+    return {host: journey.lab.exec(host, ("sh", "-c", f"{words} | sort -u")).strip() for host in HOSTS}
 
 
 def _engine_stage(journey: Journey, job: str) -> int:
@@ -41,10 +36,10 @@ def test_the_base_model_knows_none_of_the_answers(journey: Journey) -> None:
 
 def test_two_hosts_train_with_zero_2_and_the_served_model_has_learnt(journey: Journey) -> None:
     learn(journey)
-    assert _ran_on(journey, "train") == set(HOSTS)
-    assert _engine_stage(journey, "train") == 2
     rows = journey.ask_all("serve")
     journey.kit("down", "serve")
+    assert _ranks(journey, "train") == TWO_RANKS
+    assert _engine_stage(journey, "train") == 2
     assert right_answers(rows) >= 5, rows
 
 
@@ -55,8 +50,9 @@ def test_zero_3_learns_too_and_nothing_leaves_an_intranet_that_has_a_way_out(jou
         assert sink.counts() == {"packets": 0, "queries": 0}
         journey.lab.exec("gpu1", ("sh", "-c", "curl -m 5 -s http://example.com/ || true"))
         planted = sink.counts()
+    journey.kit("down", "serve-zero3")
     assert planted["packets"] > 0
     assert planted["queries"] > 0
-    assert _ran_on(journey, "train-zero3") == set(HOSTS)
+    assert _ranks(journey, "train-zero3") == TWO_RANKS
     assert _engine_stage(journey, "train-zero3") == 3
     assert right_answers(rows) >= 5, rows

@@ -125,6 +125,21 @@ def test_the_hosts_have_no_python(stage: Stage, host: str) -> None:
     assert stage.sh(host, "command -v python3; true") == ""
 
 
+def test_a_check_knows_the_shipped_images_and_misses_one_that_is_gone(stage: Stage, carried: Path) -> None:
+    definition = stage.definition(*HOSTS)
+    found = stage.findings(definition)
+    for host in HOSTS:
+        assert found[host, "kit-image"] == found[host, "image"] == found[host, "engine"] == ["ok"]
+        assert len({code for at, code in found if at == host}) >= 12
+    train = stage.manifest(carried).image("train")
+    assert train is not None
+    stage.sh("old", f"docker tag {train.identity_tag} kept:1 && docker rmi {train.identity_tag}")
+    try:
+        assert stage.findings(definition)["old", "image"] == ["fail"]
+    finally:
+        stage.sh("old", f"docker tag kept:1 {train.identity_tag} && docker rmi kept:1")
+
+
 @pytest.mark.parametrize("host", HOSTS)
 def test_people_on_the_host_have_the_same_kit(stage: Stage, carried: Path, host: str) -> None:
     del carried

@@ -91,6 +91,12 @@ def test_settings_become_sglang_flags() -> None:
     } <= set(words)
 
 
+def test_sglang_needs_no_compiler_on_the_host_unless_the_user_says_so() -> None:
+    words = _words(_gpu({"engine": "sglang", "args": {"attention_backend": "flashinfer"}}))
+    assert "--sampling-backend=pytorch" in words
+    assert words.index("--attention-backend=triton") < words.index("--attention-backend=flashinfer")
+
+
 def test_reasoning_speaks_the_words_of_the_engines_version() -> None:
     old, new = _words(_gpu({"reasoning": "qwen3"})), _words(_cpu(reasoning="qwen3"))
     assert {"--enable-reasoning", "--reasoning-parser=deepseek_r1"} <= set(old)
