@@ -26,7 +26,8 @@ SERVING = (
     "transformers.models.qwen3.modeling_qwen3",
     "torch._inductor.compile_fx",
 )
-GPU_EXTENSIONS = ("vllm/_C.abi3.so", "vllm/_moe_C.abi3.so")
+GPU_EXTENSIONS = ("vllm/_C.abi3.so", "vllm/_moe_C.abi3.so", "vllm/cumem_allocator.abi3.so")
+GPU_MODULES = ("vllm._C", "vllm._moe_C", "vllm.v1.worker.gpu_worker", "triton.runtime.build")
 CPU_EXTENSIONS = ("vllm/_C*.so",)
 STAND_INS = ("vllm",)
 
@@ -43,8 +44,8 @@ def main() -> None:
         prove_symbols(*GPU_EXTENSIONS)
         with TemporaryDirectory() as folder:
             stub = driver_stub(Path(folder), *(SITE / name for name in GPU_EXTENSIONS))
-            prove_imports("torch", "vllm._C", "vllm._moe_C", library_path=stub)
-        prove_imports("torch", *SERVING, "vllm.v1.worker.gpu_worker")
+            prove_imports("torch", *GPU_MODULES, library_path=stub)
+        prove_imports("torch", *SERVING)
     print(f"serve {facts['stack']}: proven, {len(facts['packages'])} packages")
 
 
