@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 GPU = torch.version.cuda is not None
-os.environ["DS_ACCELERATOR"] = "cuda" if GPU else "cpu"
+os.environ["DS_ACCELERATOR"] = "cpu"  # DeepSpeed asks a GPU for its abilities as soon as it is imported
 os.environ.setdefault("MAX_JOBS", str(os.cpu_count() or 1))
 os.environ["CFLAGS"] = "-g0"  # debugging symbols are most of an operator
 
@@ -71,7 +71,7 @@ def record(names: list[str]) -> str:
     exec(text, scope)  # DeepSpeed's own file, assignments only
     installed = {**scope["installed_ops"], **dict.fromkeys(names, True)}
     kept = [line for line in text.splitlines() if line.startswith(("version=", "git_hash=", "git_branch="))]
-    accelerator = os.environ["DS_ACCELERATOR"]
+    accelerator = "cuda" if GPU else "cpu"
     made = (
         f"installed_ops={installed}",
         f"accelerator_name={accelerator!r}",

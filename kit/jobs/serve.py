@@ -42,7 +42,7 @@ def serve_launch(project: Project, name: str, run_id: str, context: LaunchContex
         environment=merge_environment(name, _environment(place, job, gpus), job.env),
         mounts=(Mount(_model_source(place, job.model), model),),
         gpus=gpus,
-        own_address=LOOPBACK.address,
+        names=((place.facts.hostname, LOOPBACK.address),),
     )
     share = host_launch(place, service_of(place, work), (), FOLDERS)
     return Launch(

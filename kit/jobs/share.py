@@ -80,14 +80,12 @@ class Work:
     mounts: tuple[Mount, ...] = ()
     """Beside the run's own folder."""
     gpus: GpuRequest | None = None
-    own_address: str = ""
-    """What the host's own name shall mean inside; empty leaves its hosts file as it is."""
+    names: tuple[tuple[str, str], ...] = ()
+    """Host names and addresses that its hosts file shall know, beside what the host's own says."""
 
 
 def service_of(place: Place, work: Work) -> Service:
     """Return the compose service for a place, run by the login user."""
-    hostname = place.facts.hostname
-    named = work.own_address and _HOSTNAME.match(hostname)
     return Service(
         name=place.job.kind,
         image=place.image,
@@ -98,7 +96,7 @@ def service_of(place: Place, work: Work) -> Service:
         mounts=(Mount(place.run_folder, RUN, read_only=False), *work.mounts),
         labels=labels_of(place),
         gpus=work.gpus,
-        extra_hosts=((hostname, work.own_address),) if named else (),
+        extra_hosts=tuple((name, address) for name, address in work.names if _HOSTNAME.match(name)),
     )
 
 

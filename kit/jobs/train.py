@@ -97,9 +97,15 @@ def _share(place: Place, routes: dict[str, Route], files: tuple[LaunchFile, ...]
             *(Mount(dataset_folder(place.spec, name), f"{DATA}/{name}") for name in job.datasets),
         ),
         gpus=gpus,
-        own_address=routes[place.host].address,
+        names=_names(place, routes),
     )
     return host_launch(place, service_of(place, work), files, FOLDERS)
+
+
+def _names(place: Place, routes: dict[str, Route]) -> tuple[tuple[str, str], ...]:
+    """Return every rank's host, its own first: Gloo and torchrun ask for the names behind addresses."""
+    hosts = sorted(routes, key=lambda host: host != place.host)
+    return tuple((place.context.facts[host].hostname, routes[host].address) for host in hosts)
 
 
 def _environment(

@@ -97,6 +97,10 @@ def make_compiler(recipe: Recipe, builder: Builder, folder: Path) -> str:
     library = wheels / "nvidia/cuda_runtime/lib/libcudart.so.12"
     shutil.copy(library, cuda / "lib64")
     (cuda / "lib64/libcudart.so").symlink_to("libcudart.so.12")
+    curand = next(
+        path for layer in layers if layer.folder for path in layer.folder.glob("**/libcurand.so.10")
+    )
+    shutil.copy(curand, cuda / "lib64/libcurand.so")
     NOT_HAD.add("train: nvidia/cuda devel image, nvcc 12.4 of Debian and headers from wheels stand for it")
     base = ensure_base(recipe.rule.base, builder.mirrors, builder.engine, builder.roots, builder.progress)
     dockerfile = TextFile("Dockerfile", "ARG BASE\nFROM ${BASE}\nCOPY cuda/ /usr/local/cuda-12.6/\n")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,8 @@ class Stage:
     engine: str
     kit_image: str
     folder: Path
+    tags: list[str] = field(default_factory=list)
+    """Images made for the tests alone."""
 
     def pack(self, name: str, seed: int = 1, weights: int = 8 * MIB) -> Path:
         """Pack a bundle of kit, a train image, a model and a dataset; return its folder."""
@@ -109,10 +111,16 @@ class Stage:
         model = make_tree("model", "tiny", made / "model", sizes, seed)
         data = make_tree("dataset", "questions", made / "data", {"questions.json": 100}, seed + 1)
         train = busybox_image(self.engine, f"ship-test-{name}", name.encode())
+        self.tags.append(train)
         images = (("kit", self.kit_image), ("train", train))
         request = PackRequest(name, "cpu", b"{}\n", images, (model, data))
         pack_bundle(request, DockerEngine(self.engine), made / "bundle", NoProgress())
         return made / "bundle"
+
+    def remove_images(self) -> None:
+        """Leave the engine as it was."""
+        argv = ("docker", "-H", self.engine, "rmi", *self.tags)
+        subprocess.run(argv, capture_output=True, check=False)
 
     def tarball(self, bundle: Path) -> Path:
         """Write the tarball form of a bundle."""

@@ -44,7 +44,9 @@ def stage(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
         except LabUnavailableError as error:
             pytest.skip(str(error))
         try:
-            yield Stage(lab, engine, build_kit_image(engine), folder)
+            made = Stage(lab, engine, build_kit_image(engine), folder)
+            yield made
+            made.remove_images()
         finally:
             lab.down(purge=True)
 

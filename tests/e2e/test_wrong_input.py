@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -89,8 +90,9 @@ def test_a_host_whose_engine_is_stopped_is_not_fit(journey: Journey) -> None:
 
 
 def test_an_image_that_is_missing_on_a_host_is_named_with_the_command_that_sends_it(journey: Journey) -> None:
-    find = "docker images --format '{{.Repository}}:{{.Tag}}' | grep /serve:"
-    tag = journey.lab.exec("gpu1", ("sh", "-c", find)).strip()
+    manifest = json.loads((journey.folder / "bundle" / "kit.json").read_text(encoding="utf-8"))
+    (digest,) = (image["config"]["digest"] for image in manifest["images"] if image["name"] == "serve")
+    tag = f"kit.invalid/serve:{digest.removeprefix('sha256:')[:12]}"
     journey.lab.exec("gpu1", ("docker", "tag", tag, "kept:1"))
     journey.lab.exec("gpu1", ("docker", "rmi", tag))
     try:

@@ -56,7 +56,10 @@ def test_traffic_is_tied_to_the_interface_of_the_hosts_address() -> None:
 
 
 def test_the_hosts_own_name_means_its_training_address_inside() -> None:
-    assert service_of(launch_of(document()).hosts[1])["extra_hosts"] == ["gpu2:10.0.0.12"]
+    assert service_of(launch_of(document()).hosts[1])["extra_hosts"] == [
+        "gpu2:10.0.0.12",
+        "gpu1:10.0.0.11",
+    ]
 
 
 def test_a_training_on_one_host_stays_on_its_loopback() -> None:
