@@ -24,6 +24,15 @@ FILE = "train.yaml"
 # Long enough to tokenise a large dataset on rank 0 while the others wait, short enough to end a hang.
 _TIMEOUT_SECONDS = 10800
 
+NAME_SERVICE = "nsswitch.conf"
+_FILES_ONLY = """\
+# PyTorch's store asks for the names behind IPv4 addresses in their IPv6 form, which no hosts file answers.
+# Without a resolver each such question would wait for its time-out.
+passwd: files
+group: files
+hosts: files
+"""
+
 
 def train_launch(project: Project, name: str, run_id: str, context: LaunchContext) -> Launch:
     """Return the launch of a train job. Raises ConfigError or UnfitError."""
@@ -41,6 +50,7 @@ def _files(project: Project, name: str, job: TrainJob) -> tuple[LaunchFile, ...]
     version = pinned(project, "llamafactory", f"jobs.{name}")
     arguments = train_arguments(name, job, gpus=has_gpus(project), version=version)
     files = [
+        LaunchFile(NAME_SERVICE, _FILES_ONLY),
         LaunchFile(FILE, arguments_yaml(name, arguments, version)),
         LaunchFile(DATASET_INFO, dataset_info(datasets)),
     ]
@@ -93,6 +103,7 @@ def _share(place: Place, routes: dict[str, Route], files: tuple[LaunchFile, ...]
         command=("llamafactory-cli", "train", f"{RUN}/{FILE}"),
         environment=merge_environment(place.name, _environment(place, job, routes, gpus), job.env),
         mounts=(
+            Mount(f"{place.run_folder}/{NAME_SERVICE}", f"/etc/{NAME_SERVICE}"),
             Mount(model_folder(place.spec, job.model), f"{MODELS}/{job.model}"),
             *(Mount(dataset_folder(place.spec, name), f"{DATA}/{name}") for name in job.datasets),
         ),

@@ -310,3 +310,11 @@ def test_a_job_that_is_not_there_is_refused_with_the_nearest_name() -> None:
     project = parse_project(document())
     with pytest.raises(ConfigError, match="did you mean 'train'"):
         make_launch(project, "trian", RUN_ID, context_of(project))
+
+
+def test_a_rank_asks_no_resolver_for_names() -> None:
+    host = launch_of(document()).hosts[0]
+    (file,) = (file for file in host.files if file.path == "nsswitch.conf")
+    assert "hosts: files\n" in file.content
+    targets = {mount["target"]: mount["source"] for mount in service_of(host)["volumes"]}
+    assert targets["/etc/nsswitch.conf"] == f"{host.run_folder}/nsswitch.conf"
