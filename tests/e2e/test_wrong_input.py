@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.journey import Journey
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
 
 def _state(journey: Journey) -> str:
