@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.bundle.digest import Hasher, wrong_bytes
+from kit.bundle.digest import Hasher, blob_of, wrong_bytes
 from kit.bundle.known_files import KnownFiles
 from kit.errors import TransferError, UnfitError
 
@@ -83,6 +83,13 @@ class BlobStore:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+        return blob
+
+    def keep(self, data: bytes) -> Blob:
+        """Return the blob of bytes in memory, written unless it is here. Raises as `write` does."""
+        blob = blob_of(data)
+        if not self.has(blob):
+            self.write((data,), blob)
         return blob
 
     def adopt(self, temporary: Path, blob: Blob) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import kit
 from kit.bundle.blob_store import BlobStore, writing
 from kit.bundle.digest import blob_of
-from kit.bundle.manifest import Manifest, dump_manifest
+from kit.bundle.manifest import Document, Manifest, dump_manifest
 from kit.bundle.pack_cache import PackCache
 from kit.bundle.pack_image import ImagePacker
 from kit.bundle.pack_tree import pack_tree
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kit.bundle.engine import ImageSource
-    from kit.bundle.pack_request import PackRequest
+    from kit.bundle.pack_request import LocalDocument, PackRequest
     from kit.progress import Progress
 
 
@@ -68,12 +68,18 @@ def pack_bundle(request: PackRequest, engine: ImageSource, out: Path, progress: 
             stack=request.stack,
             kit_version=kit.__version__,
             lock_digest=blob_of(request.lock_bytes).digest,
+            locked=request.locked,
             images=tuple(packer.pack(name, reference) for name, reference in request.images),
             trees=tuple(pack_tree(tree, store, progress) for tree in request.trees),
+            documents=tuple(_pack_document(document, store) for document in request.documents),
         )
         _publish(out, manifest, request.lock_bytes)
         _tidy(store, cache, manifest)
     return manifest
+
+
+def _pack_document(document: LocalDocument, store: BlobStore) -> Document:
+    return Document(document.name, document.media_type, store.keep(document.data))
 
 
 def _publish(out: Path, manifest: Manifest, lock_bytes: bytes) -> None:

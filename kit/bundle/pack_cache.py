@@ -15,7 +15,7 @@ from kit.bundle.manifest import Blob, Layer
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class PackCache:
 
     def keep_only(self, blobs: tuple[Blob, ...]) -> None:
         """Forget what is made of other blobs than these."""
-        self.layers = {key: layer for key, layer in self.layers.items() if layer.blob in blobs}
+        self.layers = {key: layer for key, layer in self.layers.items() if set(layer.blobs) <= set(blobs)}
         self.images = {
             key: (config, ids)
             for key, (config, ids) in self.images.items()
@@ -69,7 +69,12 @@ class PackCache:
         self.names = {key: diff_id for key, diff_id in self.names.items() if diff_id in self.layers}
 
 
+def _layer(item: dict[str, Any]) -> Layer:
+    index = item.pop("index")
+    return Layer(**item, index=Blob(**index) if index else None)
+
+
 def _parse(file: Path, document: dict[str, Any]) -> PackCache:
-    layers = [Layer(**item) for item in document["layers"]]
+    layers = [_layer(item) for item in document["layers"]]
     images = {key: (Blob(**config), tuple(ids)) for key, (config, ids) in document["images"].items()}
     return PackCache(file, {layer.diff_id: layer for layer in layers}, images, dict(document["names"]))

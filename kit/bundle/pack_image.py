@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from kit.bundle.blob_store import writing
 from kit.bundle.compress_layers import store_layer
-from kit.bundle.digest import blob_of
 from kit.bundle.docker_archive import read_saved_image
 from kit.bundle.manifest import DIGEST, Blob, Image, Layer
 from kit.bundle.oci_layout import image_manifest
@@ -36,7 +35,7 @@ class _CachedLayers:
     def find(self, name: str, size: int) -> Layer | None:
         diff_id = self.cache.names.get(f"{size} {name}") if self.by_name else None
         layer = self.cache.layers.get(diff_id or "")
-        if layer is None or not self.store.has(layer.blob):
+        if layer is None or not all(map(self.store.has, layer.blobs)):
             return None
         self.guessed = True
         return layer
@@ -44,7 +43,7 @@ class _CachedLayers:
     def take(self, name: str, size: int, plain: Iterable[bytes]) -> Layer:
         layer = store_layer(plain, self.store)
         known = self.cache.layers.get(layer.diff_id)
-        if known is not None and self.store.has(known.blob):
+        if known is not None and all(map(self.store.has, known.blobs)):
             # Another version of zstd may have compressed it otherwise; what was packed stays.
             layer = known
         self.cache.layers[layer.diff_id] = layer
@@ -79,17 +78,16 @@ class ImagePacker:
             described = self.engine.inspect(reference)
             known = self._known(described.image_id) or self._save(name, described)
         config, layers = known
-        form = image_manifest(config, layers)
-        if not self.store.has(blob_of(form)):
-            self.store.write((form,))
-        return Image(name, config, blob_of(form), layers)
+        return Image(name, config, self.store.keep(image_manifest(config, layers)), layers)
 
     def _known(self, image_id: str) -> tuple[Blob, tuple[Layer, ...]] | None:
         known = self.cache.image(image_id)
         if known is None:
             return None
         config, layers = known
-        whole = all(self.store.has(blob) for blob in (config, *(layer.blob for layer in layers)))
+        whole = all(
+            self.store.has(blob) for blob in (config, *(blob for layer in layers for blob in layer.blobs))
+        )
         return known if whole else None
 
     def _save(self, name: str, image: EngineImage) -> tuple[Blob, tuple[Layer, ...]]:

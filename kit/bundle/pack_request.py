@@ -35,12 +35,25 @@ class LocalTree:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalDocument:
+    """A text about the bundle, to be packed into it."""
+
+    name: str
+    """Relative, with `/`, e.g. `sbom/train.cdx.json`."""
+    media_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class PackRequest:
     """The contents of a bundle."""
 
     name: str
     stack: str
     lock_bytes: bytes
+    locked: str
+    """UTC time at which kit.lock last changed."""
     images: tuple[tuple[str, str], ...]
     """Name, and the ID or reference in the engine."""
     trees: tuple[LocalTree, ...]
+    documents: tuple[LocalDocument, ...] = ()

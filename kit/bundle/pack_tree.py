@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kit.bundle.digest import blob_of, read_file
+from kit.bundle.digest import read_file
 from kit.bundle.manifest import File, FileTree
 from kit.bundle.oci_layout import tree_form
 from kit.errors import ConfigError, VerificationError
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kit.bundle.blob_store import BlobStore
-    from kit.bundle.manifest import Blob
     from kit.bundle.pack_request import LocalFile, LocalTree
     from kit.progress import Progress
 
@@ -37,13 +36,6 @@ def _store(file: LocalFile, store: BlobStore, task: str, progress: Progress) -> 
         ) from error
 
 
-def _write_once(data: bytes, store: BlobStore) -> Blob:
-    blob = blob_of(data)
-    if not store.has(blob):
-        store.write((data,), blob)
-    return blob
-
-
 def pack_tree(tree: LocalTree, store: BlobStore, progress: Progress) -> FileTree:
     """Return the packed model or dataset; files already in the store are not read.
 
@@ -62,5 +54,5 @@ def pack_tree(tree: LocalTree, store: BlobStore, progress: Progress) -> FileTree
         progress.finish(task)
     listed = tuple(File(file.path, file.blob.digest, file.blob.size) for file in files)
     form = tree_form(tree.kind, tree.name, tree.source, listed)
-    config, manifest = (_write_once(data, store) for data in (form.config, form.manifest))
+    config, manifest = (store.keep(data) for data in (form.config, form.manifest))
     return FileTree(tree.name, tree.kind, tree.source, config, manifest, listed)

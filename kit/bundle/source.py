@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from kit.bundle.digest import blob_of, open_regular, read_file, verified, wrong_bytes
-from kit.bundle.manifest import Blob, Manifest, parse_manifest
 from kit.bundle.oci_layout import check_descriptions
+from kit.bundle.parse_manifest import parse_manifest
 from kit.bundle.switch import current_file
 from kit.bundle.tar_form import (
     BLOCK,
@@ -36,6 +36,8 @@ from kit.errors import ConfigError, VerificationError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from kit.bundle.manifest import Blob, Manifest
 
 SMALL_LIMIT = 64 << 20
 """Most bytes that kit.json or kit.lock may have."""

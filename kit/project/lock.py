@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from kit.project.model import Project
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,8 @@ class Lock:
     stack: str
     project_digest: str
     """sha256 of what kit.yaml asks to be bundled; tells when kit.yaml changed after the lock."""
+    locked: str
+    """UTC time at which the rest last changed, as in `2026-05-01T12:30:00Z`."""
     images: tuple[ImageLock, ...]
     trees: tuple[TreePin, ...]
 
@@ -88,6 +90,11 @@ def project_digest(project: Project) -> str:
     """Return the sha256 of the part of kit.yaml that decides what a bundle holds."""
     wanted = project.model_dump(mode="json", include={"stack", "images", "models", "datasets"})
     return "sha256:" + hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+
+
+def kept_time(old: Lock | None, new: Lock) -> Lock:
+    """Return the new lock, with the old one's time when it says nothing else than that one."""
+    return old if old is not None and replace(new, locked=old.locked) == old else new
 
 
 def dump_lock(lock: Lock) -> bytes:

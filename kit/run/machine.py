@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kit.bundle.manifest import parse_manifest
+from kit.bundle.parse_manifest import parse_manifest
 from kit.errors import UnfitError
 from kit.run.commands import print_file
 from kit.run.fleet import each, try_each

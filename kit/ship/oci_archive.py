@@ -33,7 +33,7 @@ def _index(image: Image) -> bytes:
 
 
 def _blobs(image: Image) -> tuple[Blob, ...]:
-    return tuple({blob.digest: blob for blob in image.blobs}.values())
+    return tuple({blob.digest: blob for blob in image.oci_blobs}.values())
 
 
 def _member(name: str, size: int, chunks: Iterable[bytes]) -> Iterator[bytes]:

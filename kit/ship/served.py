@@ -55,7 +55,7 @@ class Served:
 def served_form(image: Image, store: Store) -> Served:
     """Return the form in which an engine gets the image."""
     if store.takes_zstd:
-        stored = {blob.digest: blob for blob in image.blobs}
+        stored = {blob.digest: blob for blob in image.oci_blobs}
         order = dict.fromkeys(layer.digest for layer in image.layers)
         return Served(None, image.manifest.digest, stored, {}, tuple(order))
     manifest = plain_manifest(image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import kit
@@ -56,6 +57,7 @@ def make_lock(loaded: LoadedProject, *, offline: bool, progress: Progress) -> Lo
         kit_version=kit.__version__,
         stack=loaded.project.stack,
         project_digest=project_digest(loaded.project),
+        locked=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         images=_lock_images(loaded, offline=offline, progress=progress),
         trees=_pin_trees(loaded, offline=offline, progress=progress),
     )

@@ -123,7 +123,7 @@ def make_bundle(loaded: LoadedProject, out: Path | None, tools: BundleTools, pro
     cache = default_cache(loaded.folder)
     trees = tuple(tools.fetch(pin, loaded.folder, cache, progress, mirrors) for pin in lock.trees)
     images = tuple((image.name, tools.build(image, lock.stack, mirrors, progress)) for image in lock.images)
-    request = PackRequest(loaded.name, lock.stack, dump_lock(lock), images, trees)
+    request = PackRequest(loaded.name, lock.stack, dump_lock(lock), lock.locked, images, trees)
     summary = summarize(pack_bundle(request, tools.engine, folder, progress))
     path, size = folder, summary.size
     if out is not None and out.suffix == TARBALL:

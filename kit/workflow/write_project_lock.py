@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError
-from kit.project.lock import Lock, differences, load_lock, write_lock
+from kit.project.lock import Lock, differences, kept_time, load_lock, write_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ def lock_project(
     """Resolve and write the lock; return what changed. Raises what `make_lock` raises."""
     path = loaded.folder / LOCK
     before = _earlier(path)
-    lock = make_lock(loaded, offline=offline, progress=progress)
+    lock = kept_time(before, make_lock(loaded, offline=offline, progress=progress))
     if not dry_run:
         write_lock(path, lock)
     return Locked(

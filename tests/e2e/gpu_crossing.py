@@ -123,7 +123,7 @@ def pack(folder: Path, images: Mapping[str, str], engine: str) -> Manifest:
     loaded = load_project(folder / "kit.yaml")
     lock = make_lock(loaded, offline=True, progress=NoProgress())
     trees = tuple(fetch_tree(pin, folder, default_cache(folder), NoProgress()) for pin in lock.trees)
-    request = PackRequest(loaded.name, lock.stack, dump_lock(lock), tuple(images.items()), trees)
+    request = PackRequest(loaded.name, lock.stack, dump_lock(lock), lock.locked, tuple(images.items()), trees)
     source = DockerEngine(engine)
     try:
         return pack_bundle(request, source, folder / "bundle", NoProgress())

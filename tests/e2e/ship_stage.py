@@ -113,7 +113,7 @@ class Stage:
         train = busybox_image(self.engine, f"ship-test-{name}", name.encode())
         self.tags.append(train)
         images = (("kit", self.kit_image), ("train", train))
-        request = PackRequest(name, "cpu", b"{}\n", images, (model, data))
+        request = PackRequest(name, "cpu", b"{}\n", "2026-05-01T12:30:00Z", images, (model, data))
         pack_bundle(request, DockerEngine(self.engine), made / "bundle", NoProgress())
         return made / "bundle"
 

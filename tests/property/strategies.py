@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from hypothesis import strategies as st
 
 from kit.bundle.digest import blob_of
-from kit.bundle.manifest import Blob, File, FileTree, Image, Layer, Manifest
+from kit.bundle.manifest import Blob, Document, File, FileTree, Image, Layer, Manifest
 from kit.bundle.oci_layout import image_manifest, tree_form
 
 sizes = st.integers(min_value=0, max_value=2**63 - 1)
@@ -19,8 +21,14 @@ path_parts = st.text(
 paths = st.lists(path_parts.map(lambda part: "d" + part), max_size=3).map(
     lambda parts: "/".join([*parts, "f"])
 )
-layers = st.builds(Layer, digests, sizes, digests, sizes)
-files = st.builds(File, paths, digests, sizes)
+blobs = st.builds(Blob, digests, sizes)
+indexes = st.none() | blobs
+layers = st.builds(Layer, digests, sizes, digests, sizes, indexes)
+files = st.builds(File, paths, digests, sizes, indexes)
+times = st.datetimes(min_value=datetime(1000, 1, 1)).map(lambda time: f"{time:%Y-%m-%dT%H:%M:%SZ}")  # noqa: DTZ001
+documents = st.builds(
+    Document, paths, st.sampled_from(("text/plain", "application/vnd.cyclonedx+json")), blobs
+)
 
 
 @st.composite
@@ -42,8 +50,7 @@ def trees(draw: st.DrawFn) -> FileTree:
 
 def _one_size_each(manifest: Manifest) -> bool:
     found: dict[str, int] = {}
-    blobs = (blob for part in manifest.parts for blob in part.blobs)
-    return all(found.setdefault(blob.digest, blob.size) == blob.size for blob in blobs)
+    return all(found.setdefault(blob.digest, blob.size) == blob.size for blob in manifest.named_blobs)
 
 
 manifests = st.builds(
@@ -52,8 +59,10 @@ manifests = st.builds(
     stack=texts,
     kit_version=texts,
     lock_digest=digests,
+    locked=times,
     images=st.lists(images(), max_size=3, unique_by=lambda image: image.name).map(tuple),
     trees=st.lists(trees(), max_size=3, unique_by=lambda tree: (tree.kind, tree.name)).map(tuple),
+    documents=st.lists(documents, max_size=2, unique_by=lambda document: document.name).map(tuple),
 ).filter(_one_size_each)
 
 layer_contents = st.lists(st.binary(max_size=3000), min_size=1, max_size=4)

@@ -20,8 +20,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kit.bundle.compress_layers import plain_layer
-from kit.bundle.manifest import dump_manifest, parse_manifest
+from kit.bundle.manifest import dump_manifest
 from kit.bundle.oci_layout import check_descriptions
+from kit.bundle.parse_manifest import parse_manifest
 from kit.bundle.source import BundleSource, open_bundle
 from kit.bundle.tar_form import plan_members, tar_header
 from kit.bundle.verify import verify_bundle

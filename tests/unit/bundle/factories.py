@@ -34,7 +34,12 @@ def local_tree(folder: Path, files: dict[str, bytes] | None = None, **overrides:
 
 def pack_request(engine: FakeEngine, folder: Path, **overrides: Any) -> PackRequest:
     """One image of two layers and one model of two files."""
-    fields: dict[str, Any] = {"name": "demo", "stack": "cpu", "lock_bytes": b'{"kit_lock":1}\n'}
+    fields: dict[str, Any] = {
+        "name": "demo",
+        "stack": "cpu",
+        "lock_bytes": b'{"kit_lock":1}\n',
+        "locked": "2026-05-01T12:30:00Z",
+    }
     if "images" not in overrides:
         fields["images"] = (("train", engine.add(BASE_LAYER, TOP_LAYER, tag="train")),)
     if "trees" not in overrides:

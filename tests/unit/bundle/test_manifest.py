@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kit.bundle.manifest import dump_manifest, parse_manifest
+from kit.bundle.manifest import Blob, Document, dump_manifest
+from kit.bundle.parse_manifest import parse_manifest
 from kit.errors import VerificationError
 from tests.unit.bundle.test_oci_layout import digest, manifest
 
@@ -46,10 +48,15 @@ def _file(key: str, value: object) -> Callable[[dict[str, Any]], object]:
     return lambda document: document["trees"][0]["files"][0].update({key: value})
 
 
+def _documents(*changes: dict[str, Any]) -> Callable[[dict[str, Any]], object]:
+    good = {"name": "notes.txt", "media_type": "text/plain", "blob": {"digest": digest("8"), "size": 3}}
+    return lambda document: document.update(documents=[good | change for change in changes])
+
+
 @pytest.mark.parametrize(
     ("key", "change"),
     [
-        ("kit_bundle", lambda d: d.update(kit_bundle=2)),
+        ("kit_bundle", lambda d: d.update(kit_bundle=3)),
         ("kit_bundle", lambda d: d.pop("kit_bundle")),
         ("name", lambda d: d.update(name="../up")),
         ("name", lambda d: d.update(name="line\n")),
@@ -73,6 +80,13 @@ def _file(key: str, value: object) -> Callable[[dict[str, Any]], object]:
         ("trees[0].files", _file("path", "model.safetensors")),
         ("trees[0].files", _file("path", "model.safetensors/inside")),
         ("two sizes", _file("digest", digest("4"))),
+        ("locked", lambda d: d.update(locked="yesterday")),
+        ("images[0].layers[0].index", lambda d: d["images"][0]["layers"][0].pop("index")),
+        ("trees[0].files[0].index.size", _file("index", {"digest": digest("9"), "size": -1})),
+        ("documents[0].name", _documents({"name": "../up"})),
+        ("documents[0].media_type", _documents({"media_type": "text"})),
+        ("documents", _documents({}, {})),
+        ("two sizes", _documents({"blob": {"digest": digest("1"), "size": 11}})),
         ("twice", lambda d: d["images"].append(d["images"][0])),
     ],
 )
@@ -82,6 +96,31 @@ def test_anything_unknown_or_unsafe_is_refused_with_its_key(
     with pytest.raises(VerificationError) as caught:
         parse_manifest(changed(change))
     assert key in caught.value.what
+
+
+def test_a_bundle_of_an_older_kit_is_called_that_and_made_again() -> None:
+    with pytest.raises(VerificationError) as caught:
+        parse_manifest(changed(lambda d: d.update(kit_bundle=1)))
+    assert "format 1" in caught.value.what
+    assert "older" in caught.value.why
+    assert "kit bundle" in caught.value.fix
+
+
+def test_indexes_and_documents_are_blobs_of_the_bundle() -> None:
+    index, text = Blob(digest("8"), 8), Blob(digest("9"), 9)
+    plain = manifest()
+    image, tree = plain.images[0], plain.trees[0]
+    image = replace(image, layers=(replace(image.layers[0], index=index),))
+    tree = replace(tree, files=(replace(tree.files[0], index=index), *tree.files[1:]))
+    whole = replace(
+        plain, images=(image,), trees=(tree,), documents=(Document("a/b.txt", "text/plain", text),)
+    )
+    assert parse_manifest(dump_manifest(whole)) == whole
+    assert {blob.digest for blob in whole.blobs} - {blob.digest for blob in plain.blobs} == {
+        index.digest,
+        text.digest,
+    }
+    assert index not in image.oci_blobs
 
 
 @pytest.mark.parametrize(

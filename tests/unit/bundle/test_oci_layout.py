@@ -40,7 +40,7 @@ def tree() -> FileTree:
 
 
 def manifest() -> Manifest:
-    return Manifest("demo", "cpu", "0.1.0", digest("0"), (image(),), (tree(),))
+    return Manifest("demo", "cpu", "0.1.0", digest("0"), "2026-05-01T12:30:00Z", (image(),), (tree(),))
 
 
 def test_an_image_manifest_names_zstd_layers() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from kit.bundle.manifest import dump_manifest
 from kit.bundle.pack import pack_bundle
+from kit.bundle.pack_request import LocalDocument
 from kit.bundle.source import open_bundle
 from kit.bundle.verify import verify_bundle
 from kit.errors import ConfigError, EngineError, VerificationError
@@ -202,6 +203,18 @@ def test_a_model_without_files_is_refused(tmp_path: Path) -> None:
     engine = FakeEngine()
     with pytest.raises(ConfigError, match=r"models\.tiny"):
         pack(pack_request(engine, tmp_path, trees=(local_tree(tmp_path / "m", {}),)), engine, tmp_path)
+
+
+def test_documents_travel_as_blobs(tmp_path: Path) -> None:
+    note = LocalDocument("sbom/train.cdx.json", "application/vnd.cyclonedx+json", b"{}\n")
+    source = packed_bundle(tmp_path, documents=(note,))
+    (document,) = source.manifest.documents
+    assert (document.name, document.media_type) == (note.name, note.media_type)
+    assert b"".join(source.read(document.blob.digest)) == note.data
+
+
+def test_the_bundle_says_when_its_lock_was_made(tmp_path: Path) -> None:
+    assert packed_bundle(tmp_path, locked="2026-06-01T00:00:00Z").manifest.locked == "2026-06-01T00:00:00Z"
 
 
 def test_two_packs_do_not_write_one_folder(tmp_path: Path) -> None:

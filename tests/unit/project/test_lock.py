@@ -28,6 +28,7 @@ LOCK = Lock(
     kit_version="0.1.0",
     stack="cpu",
     project_digest=project_digest(PROJECT),
+    locked="2026-05-01T12:30:00Z",
     images=(ImageLock("train", "debootstrap:bookworm", None, SHA, SHA),),
     trees=(TreePin("model", "tiny", "folder:model", "", (PinnedFile("config.json", 7, SHA),)),),
 )
@@ -60,7 +61,7 @@ def test_hosts_and_jobs_may_change_without_a_new_lock() -> None:
     assert project_digest(parse_project(document)) == LOCK.project_digest
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"kit_lock": 1, "images": 3}', b'{"kit_lock": 2}'])
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"kit_lock": 2, "images": 3}', b'{"kit_lock": 1}'])
 def test_bytes_that_are_no_lock_are_refused(data: bytes) -> None:
     with pytest.raises(ConfigError, match="kit lock"):
         parse_lock(data)

@@ -37,7 +37,7 @@ def tree(kind: str, name: str, path: str) -> FileTree:
 def manifest() -> Manifest:
     trees = (tree("model", "tiny", "config.json"), tree("dataset", "questions", "questions.json"))
     images = tuple(image(name) for name in ("kit", "train", "serve"))
-    return Manifest("demo", "cpu", "0.1.0", digest("lock"), images, trees)
+    return Manifest("demo", "cpu", "0.1.0", digest("lock"), "2026-05-01T12:30:00Z", images, trees)
 
 
 def record(**overrides: Any) -> RunRecord:

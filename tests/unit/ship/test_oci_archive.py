@@ -23,7 +23,7 @@ def test_the_archive_is_an_oci_layout_with_the_bundles_manifest(tmp_path: Path) 
     assert entry["digest"] == image.manifest.digest
     assert entry["annotations"]["io.containerd.image.name"] == image.identity_tag
     assert json.loads(files.pop("oci-layout")) == {"imageLayoutVersion": "1.0.0"}
-    assert set(files) == {"blobs/" + blob.digest.replace(":", "/") for blob in image.blobs}
+    assert set(files) == {"blobs/" + blob.digest.replace(":", "/") for blob in image.oci_blobs}
     assert all(hashlib.sha256(data).hexdigest() == name[13:] for name, data in files.items())
 
 

@@ -35,7 +35,7 @@ def test_only_newer_containerd_stores_get_zstd(containerd: bool, version: str, z
 def test_a_containerd_store_gets_the_bundles_own_manifest_and_blobs(image: Image) -> None:
     served = served_form(image, Store(containerd=True, version="28.5"))
     assert (served.manifest, served.digest) == (None, image.manifest.digest)
-    assert set(served.stored) == {blob.digest for blob in image.blobs}
+    assert set(served.stored) == {blob.digest for blob in image.oci_blobs}
     assert served.unpacked == {}
 
 

@@ -37,7 +37,7 @@ def loaded(folder: Path) -> LoadedProject:
 
 def lock_for(project: LoadedProject, **overrides: Any) -> Lock:
     pin = TreePin("model", "tiny", "folder:model", "", (PinnedFile("w", len(DATA), blob_of(DATA).digest),))
-    lock = Lock("0.1.0", "cpu", project_digest(project.project), (), (pin,))
+    lock = Lock("0.1.0", "cpu", project_digest(project.project), "2026-05-01T12:30:00Z", (), (pin,))
     return replace(lock, **overrides)
 
 

@@ -23,7 +23,7 @@ def run_lock(folder: Path, lock: Lock, *, dry_run: bool = False) -> Locked:
     return lock_project(project, make, NoProgress(), offline=True, dry_run=dry_run)
 
 
-EMPTY = Lock("0.1.0", "cpu", "", (), ())
+EMPTY = Lock("0.1.0", "cpu", "", "2026-05-01T12:30:00Z", (), ())
 PENDING = replace(EMPTY, trees=(TreePin("model", "tiny", "modelscope:a/b", "v1", (), ("no hub",)),))
 
 
@@ -59,6 +59,16 @@ def test_a_later_lock_tells_what_changed(tmp_path: Path) -> None:
     found = run_lock(tmp_path, PENDING)
     assert found.changes == ("model tiny: new",)
     assert found.pending == ("tiny: no hub",)
+
+
+def test_the_time_of_a_lock_is_that_of_its_last_change(tmp_path: Path) -> None:
+    later = "2027-01-01T00:00:00Z"
+    run_lock(tmp_path, EMPTY)
+    before = (tmp_path / "kit.lock").read_bytes()
+    run_lock(tmp_path, replace(EMPTY, locked=later))
+    assert (tmp_path / "kit.lock").read_bytes() == before
+    run_lock(tmp_path, replace(PENDING, locked=later))
+    assert load_lock(tmp_path / "kit.lock").locked == later
 
 
 def test_a_dry_run_writes_no_lock(tmp_path: Path) -> None:
