@@ -19,7 +19,7 @@ from kit.bundle.pack_image import ImagePacker
 from kit.bundle.pack_tree import pack_tree
 from kit.bundle.source import trusted_manifest
 from kit.bundle.switch import choose, settle, stage
-from kit.bundle.tar_form import fixed_files
+from kit.bundle.tar_form import MANIFEST_NAME, SIGNATURE_NAME, fixed_files
 from kit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -85,9 +85,17 @@ def _pack_document(document: LocalDocument, store: BlobStore) -> Document:
 def _publish(out: Path, manifest: Manifest, lock_bytes: bytes) -> None:
     data = dump_manifest(manifest)
     trusted_manifest(data)
-    stage(out, fixed_files(manifest, data, lock_bytes))
+    stage(out, fixed_files(manifest, data, lock_bytes, _kept_signature(out, data)))
     choose(out)
     settle(out)
+
+
+def _kept_signature(out: Path, data: bytes) -> bytes | None:
+    """Return the signature in a settled folder when it stands beside the very same kit.json."""
+    manifest, signature = out / MANIFEST_NAME, out / SIGNATURE_NAME
+    if not signature.is_file() or not manifest.is_file() or manifest.read_bytes() != data:
+        return None
+    return signature.read_bytes()
 
 
 def _tidy(store: BlobStore, cache: PackCache, manifest: Manifest) -> None:

@@ -23,9 +23,11 @@ from kit.bundle.tar_form import (
     FIXED_NAMES,
     LOCK_NAME,
     MANIFEST_NAME,
+    SIGNATURE_NAME,
     Member,
     blob_name,
     fixed_files,
+    is_signature,
     not_a_bundle,
     plan_members,
     read_size,
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 
 SMALL_LIMIT = 64 << 20
 """Most bytes that kit.json or kit.lock may have."""
+SIGNATURE_LIMIT = 64 << 10
+"""Most bytes that kit.json.sig may have; that of the largest RSA key has 6 KB."""
 
 
 class BundleSource(Protocol):
@@ -62,6 +66,10 @@ class BundleSource(Protocol):
     def lock_bytes(self) -> bytes:
         """kit.lock, as it was when the bundle was made."""
 
+    @property
+    def signature_bytes(self) -> bytes | None:
+        """kit.json.sig, or None when the bundle is not signed."""
+
     def read(self, digest: str) -> Iterator[bytes]:
         """Yield a blob's bytes; they must not be used before the iterator has ended.
 
@@ -81,7 +89,7 @@ def trusted_manifest(data: bytes) -> Manifest:
 
 def check_fixed_files(manifest: Manifest, files: dict[str, bytes], where: str) -> None:
     """Raise VerificationError unless the fixed files agree with the manifest. Pure."""
-    expected = fixed_files(manifest, files[MANIFEST_NAME], files[LOCK_NAME])
+    expected = fixed_files(manifest, files[MANIFEST_NAME], files[LOCK_NAME], None)
     wrong = [name for name in FIXED_NAMES if files[name] != expected[name]]
     if blob_of(files[LOCK_NAME]).digest != manifest.lock_digest:
         wrong.append(LOCK_NAME)
@@ -110,6 +118,7 @@ class _OpenedBundle:
     manifest: Manifest
     manifest_bytes: bytes = field(repr=False)
     lock_bytes: bytes = field(repr=False)
+    signature_bytes: bytes | None = field(repr=False)
     places: dict[str, _Place] = field(repr=False)
 
     def _place(self, digest: str) -> _Place:
@@ -148,16 +157,26 @@ def _read_fixed(folder: Path, name: str) -> bytes:
     path = current_file(folder, name)
     if not path.exists():
         raise VerificationError(f"{name} is missing", where=str(folder), fix="kit bundle")
-    data = b"".join(read_file(path, 0, SMALL_LIMIT + 1))
-    if len(data) > SMALL_LIMIT:
-        raise VerificationError(f"larger than {SMALL_LIMIT} bytes", where=str(path), fix="kit bundle")
+    return _read_whole(path, SMALL_LIMIT)
+
+
+def _read_whole(path: Path, limit: int) -> bytes:
+    data = _range(path, 0, limit + 1)
+    if len(data) > limit:
+        raise VerificationError(f"larger than {limit} bytes", where=str(path), fix="kit bundle")
     return data
+
+
+def _folder_signature(folder: Path) -> bytes | None:
+    path = current_file(folder, SIGNATURE_NAME)
+    # A dangling link is no missing file: reading it fails and says so.
+    return _read_whole(path, SIGNATURE_LIMIT) if path.is_symlink() or path.exists() else None
 
 
 def _open_folder(folder: Path) -> BundleSource:
     if not current_file(folder, MANIFEST_NAME).exists():
         raise ConfigError("no bundle in this folder", where=str(folder), fix="kit bundle")
-    data = _read_fixed(folder, MANIFEST_NAME)
+    data, signature = _read_fixed(folder, MANIFEST_NAME), _folder_signature(folder)
     manifest = trusted_manifest(data)
     files = {name: data if name == MANIFEST_NAME else _read_fixed(folder, name) for name in FIXED_NAMES}
     check_fixed_files(manifest, files, str(folder))
@@ -166,7 +185,7 @@ def _open_folder(folder: Path) -> BundleSource:
         path = folder / blob_name(blob.digest)
         _check_file(path, blob)
         places[blob.digest] = _Place(path, 0, blob)
-    return _OpenedBundle(str(folder), manifest, data, files[LOCK_NAME], places)
+    return _OpenedBundle(str(folder), manifest, data, files[LOCK_NAME], signature, places)
 
 
 def _check_file(path: Path, blob: Blob) -> None:
@@ -188,10 +207,13 @@ def _open_tarball(path: Path) -> BundleSource:
     where = str(path)
     size = read_size(_range(path, 0, BLOCK), MANIFEST_NAME, SMALL_LIMIT, where)
     data = _range(path, BLOCK, size)
+    signature = _tarball_signature(path, Member(MANIFEST_NAME, size, 0).end)
+    signature_size = None if signature is None else len(signature)
     manifest = trusted_manifest(data)
-    lock = next(member for member in plan_members(manifest, size, 0) if member.name == LOCK_NAME)
+    first = plan_members(manifest, size, 0, signature_size)
+    lock = next(member for member in first if member.name == LOCK_NAME)
     lock_size = read_size(_range(path, lock.offset, BLOCK), LOCK_NAME, SMALL_LIMIT, where)
-    members = plan_members(manifest, size, lock_size)
+    members = plan_members(manifest, size, lock_size, signature_size)
     _check_tarball(path, members)
     places = {member.name: member for member in members}
     files = {name: _range(path, places[name].data_offset, places[name].size) for name in FIXED_NAMES}
@@ -199,7 +221,15 @@ def _open_tarball(path: Path) -> BundleSource:
     blobs = {
         blob.digest: _Place(path, places[blob_name(blob.digest)].data_offset, blob) for blob in manifest.blobs
     }
-    return _OpenedBundle(where, manifest, data, files[LOCK_NAME], blobs)
+    return _OpenedBundle(where, manifest, data, files[LOCK_NAME], signature, blobs)
+
+
+def _tarball_signature(path: Path, offset: int) -> bytes | None:
+    header = _range(path, offset, BLOCK)
+    if not is_signature(header):
+        return None
+    size = read_size(header, SIGNATURE_NAME, SIGNATURE_LIMIT, str(path))
+    return _range(path, offset + BLOCK, size)
 
 
 def _check_tarball(path: Path, members: tuple[Member, ...]) -> None:

@@ -2,7 +2,8 @@
 
 The new files are written into `partial/next`, and one rename to `partial/chosen` makes them the
 bundle's: readers look there first. Then each is put under its own name, kit.json last, and the
-folder is removed. What was interrupted after the rename is finished by the next pack.
+folder is removed. What was interrupted after the rename is finished by the next pack. An old
+signature that the new files have no successor for goes with the old ones.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from kit.bundle.blob_store import sync_folder, writing
+from kit.bundle.tar_form import MANIFEST_NAME, SIGNATURE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +27,9 @@ def _chosen(folder: Path) -> Path:
 def current_file(folder: Path, name: str) -> Path:
     """Return where the valid copy of one of the describing files stands, or would stand."""
     chosen = _chosen(folder) / name
+    if name == SIGNATURE_NAME:
+        # Chosen files without one: the old signature no longer counts.
+        return chosen if (_chosen(folder) / MANIFEST_NAME).exists() else folder / name
     return chosen if chosen.exists() else folder / name
 
 
@@ -62,7 +67,9 @@ def settle(folder: Path) -> None:
     if not chosen.is_dir():
         return
     with writing(folder):
-        for path in sorted(chosen.iterdir(), key=lambda path: path.name == "kit.json"):
+        if not (chosen / SIGNATURE_NAME).exists():
+            (folder / SIGNATURE_NAME).unlink(missing_ok=True)
+        for path in sorted(chosen.iterdir(), key=lambda path: path.name == MANIFEST_NAME):
             copy = folder / "partial" / f"new-{path.name}"
             _write_synced(copy, path.read_bytes())
             copy.replace(folder / path.name)

@@ -23,10 +23,13 @@ END = b"\0" * (2 * BLOCK)
 _OCTAL_LIMIT = 8**11
 _SIZE_FIELD = slice(124, 136)
 MANIFEST_NAME = "kit.json"
+SIGNATURE_NAME = "kit.json.sig"
+"""Optional, right after kit.json, whose bytes it covers; kit.json does not know of it."""
 INDEX_NAME = "index.json"
 LAYOUT_NAME = "oci-layout"
 LOCK_NAME = "kit.lock"
 FIXED_NAMES = (MANIFEST_NAME, INDEX_NAME, LAYOUT_NAME, LOCK_NAME)
+"""The describing files that every bundle has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +82,26 @@ def blob_name(digest: str) -> str:
     return "blobs/" + digest.replace(":", "/")
 
 
-def fixed_files(manifest: Manifest, manifest_bytes: bytes, lock_bytes: bytes) -> dict[str, bytes]:
+def fixed_files(
+    manifest: Manifest, manifest_bytes: bytes, lock_bytes: bytes, signature: bytes | None
+) -> dict[str, bytes]:
     """Return the files that describe the bundle, by name, in the tarball's order."""
     return {
         MANIFEST_NAME: manifest_bytes,
+        **({} if signature is None else {SIGNATURE_NAME: signature}),
         INDEX_NAME: index_json(manifest),
         LAYOUT_NAME: OCI_LAYOUT,
         LOCK_NAME: lock_bytes,
     }
 
 
-def plan_members(manifest: Manifest, manifest_size: int, lock_size: int) -> tuple[Member, ...]:
-    """Return every member of the tarball, in order."""
+def plan_members(
+    manifest: Manifest, manifest_size: int, lock_size: int, signature_size: int | None
+) -> tuple[Member, ...]:
+    """Return every member of the tarball, in order. `signature_size` is None for an unsigned bundle."""
     sizes = [
         (MANIFEST_NAME, manifest_size),
+        *([] if signature_size is None else [(SIGNATURE_NAME, signature_size)]),
         (INDEX_NAME, len(index_json(manifest))),
         (LAYOUT_NAME, len(OCI_LAYOUT)),
         (LOCK_NAME, lock_size),
@@ -104,6 +113,11 @@ def plan_members(manifest: Manifest, manifest_size: int, lock_size: int) -> tupl
         members.append(Member(name, size, offset))
         offset = members[-1].end
     return tuple(members)
+
+
+def is_signature(header: bytes) -> bool:
+    """Tell whether the member after kit.json calls itself its signature; `read_size` checks the rest."""
+    return header.startswith(SIGNATURE_NAME.encode() + b"\0")
 
 
 def read_size(header: bytes, name: str, limit: int, where: str) -> int:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kit.bundle.blob_store import writing
-from kit.bundle.tar_form import END, fixed_files, padded, plan_members, tar_header
+from kit.bundle.tar_form import END, Member, fixed_files, padded, plan_members, tar_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,17 +22,26 @@ def _member(name: str, size: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield b"\0" * (padded(size) - size)
 
 
+def _members(source: BundleSource) -> tuple[Member, ...]:
+    signature = source.signature_bytes
+    return plan_members(
+        source.manifest,
+        len(source.manifest_bytes),
+        len(source.lock_bytes),
+        None if signature is None else len(signature),
+    )
+
+
 def tarball_size(source: BundleSource) -> int:
     """Return the bytes that `tarball_chunks` yields."""
-    members = plan_members(source.manifest, len(source.manifest_bytes), len(source.lock_bytes))
-    return members[-1].end + len(END)
+    return _members(source)[-1].end + len(END)
 
 
 def tarball_chunks(source: BundleSource) -> Iterator[bytes]:
     """Yield the tarball. Raises VerificationError when a blob is damaged."""
-    fixed = fixed_files(source.manifest, source.manifest_bytes, source.lock_bytes)
+    fixed = fixed_files(source.manifest, source.manifest_bytes, source.lock_bytes, source.signature_bytes)
     digests = iter(source.manifest.blobs)
-    for member in plan_members(source.manifest, len(source.manifest_bytes), len(source.lock_bytes)):
+    for member in _members(source):
         content = fixed.get(member.name)
         chunks = iter((content,)) if content is not None else source.read(next(digests).digest)
         yield from _member(member.name, member.size, chunks)

@@ -100,6 +100,18 @@ def test_what_only_the_old_bundle_needed_is_removed(tmp_path: Path) -> None:
     assert old.images[0].layers[1].digest.removeprefix("sha256:") not in names
 
 
+def test_a_signature_stays_as_long_as_kit_json_does(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    pack(pack_request(engine, tmp_path), engine, tmp_path)
+    signature = tmp_path / "bundle" / "kit.json.sig"
+    signature.write_bytes(b"signature")
+    pack(pack_request(engine, tmp_path), engine, tmp_path)
+    assert signature.read_bytes() == b"signature"
+    request = pack_request(engine, tmp_path, images=(("train", engine.add(BASE_LAYER, NEW_TOP)),))
+    pack(request, engine, tmp_path)
+    assert not signature.exists()
+
+
 def test_an_engine_that_dies_leaves_the_old_bundle(tmp_path: Path) -> None:
     engine = FakeEngine()
     old = packed_bundle(tmp_path, engine)

@@ -10,7 +10,7 @@ import pytest
 
 from kit.bundle.digest import blob_of
 from kit.bundle.manifest import dump_manifest
-from kit.bundle.source import open_bundle
+from kit.bundle.source import SIGNATURE_LIMIT, open_bundle
 from kit.bundle.tar_form import END, padded, tar_header
 from kit.bundle.verify import verify_bundle
 from kit.bundle.write_tarball import write_tarball
@@ -139,6 +139,17 @@ def test_a_manifest_that_lies_about_an_image_is_refused(tmp_path: Path) -> None:
         open_bundle(folder)
 
 
+def test_a_signature_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
+    folder = _bundle_folder(tmp_path)
+    (folder / "kit.json.sig").write_bytes(b"x" * (SIGNATURE_LIMIT + 1))
+    with pytest.raises(VerificationError, match="larger than"):
+        open_bundle(folder)
+    (folder / "kit.json.sig").unlink()
+    (folder / "kit.json.sig").symlink_to("nowhere")
+    with pytest.raises(TransferError, match=r"kit\.json\.sig"):
+        open_bundle(folder)
+
+
 # The tarball form: whatever is not exactly what kit writes is refused.
 
 
@@ -193,6 +204,7 @@ HOSTILE = [
     _extra("device", type=tarfile.CHRTYPE, devmajor=1, devminor=5),
     _extra("pipe", type=tarfile.FIFOTYPE),
     _extra("folder", type=tarfile.DIRTYPE),
+    _extra("kit.json.sig", type=tarfile.SYMTYPE, linkname="kit.json"),
     _extra("kit.json", pax_headers={"path": "/etc/passwd"}),
 ]
 

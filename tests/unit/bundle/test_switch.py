@@ -64,6 +64,25 @@ def test_settling_without_chosen_files_changes_nothing(folder: Path) -> None:
     assert current(folder) == OLD
 
 
+def test_an_old_signature_ends_with_the_old_kit_json(folder: Path) -> None:
+    (folder / "kit.json.sig").write_bytes(b"old signature")
+    stage(folder, NEW)
+    assert current_file(folder, "kit.json.sig").read_bytes() == b"old signature"
+    choose(folder)
+    assert not current_file(folder, "kit.json.sig").exists()
+    settle(folder)
+    assert not (folder / "kit.json.sig").exists()
+
+
+def test_a_signature_that_was_staged_is_settled(folder: Path) -> None:
+    (folder / "kit.json.sig").write_bytes(b"old signature")
+    stage(folder, {**NEW, "kit.json.sig": b"new signature"})
+    choose(folder)
+    assert current_file(folder, "kit.json.sig").read_bytes() == b"new signature"
+    settle(folder)
+    assert (folder / "kit.json.sig").read_bytes() == b"new signature"
+
+
 def test_a_bundle_killed_between_choosing_and_settling_is_the_new_one(tmp_path: Path) -> None:
     old = packed_bundle(tmp_path)
     bundle = tmp_path / "bundle"

@@ -32,6 +32,17 @@ def test_kit_json_comes_first_and_blobs_in_order(tmp_path: Path) -> None:
     assert names[4:] == ["blobs/" + blob.digest.replace(":", "/") for blob in source.manifest.blobs]
 
 
+def test_a_signature_comes_right_after_kit_json(tmp_path: Path) -> None:
+    packed_bundle(tmp_path)
+    (tmp_path / "bundle" / "kit.json.sig").write_bytes(b"signature")
+    write_tarball(open_bundle(tmp_path / "bundle"), tmp_path / "b.tar", NoProgress())
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        assert tar.getnames()[:3] == ["kit.json", "kit.json.sig", "index.json"]
+    again = open_bundle(tmp_path / "b.tar")
+    assert again.signature_bytes == b"signature"
+    assert b"".join(tarball_chunks(again)) == (tmp_path / "b.tar").read_bytes()
+
+
 def test_a_tarball_of_a_tarball_is_itself(tmp_path: Path) -> None:
     write_tarball(packed_bundle(tmp_path), tmp_path / "b.tar", NoProgress())
     again = open_bundle(tmp_path / "b.tar")
