@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.bundle.digest import Hasher, blob_of, wrong_bytes
+from kit.bundle.digest import Hasher, blob_of, read_file, wrong_bytes
 from kit.bundle.known_files import KnownFiles
 from kit.errors import TransferError, UnfitError
 
@@ -66,6 +66,10 @@ class BlobStore:
         if path.is_symlink() or not path.is_file() or path.stat().st_size != blob.size:
             return False
         return self.known.blob_of(path) == blob
+
+    def read(self, blob: Blob, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield bytes of a blob that is here, unverified. Raises TransferError when reading fails."""
+        return read_file(self.path(blob.digest), offset, length)
 
     def write(self, chunks: Iterable[bytes], expected: Blob | None = None) -> Blob:
         """Write a stream as a blob and return it; nothing stays behind when it fails.

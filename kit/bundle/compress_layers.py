@@ -17,7 +17,7 @@ from kit.errors import VerificationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from kit.bundle.blob_store import BlobStore
+    from kit.bundle.target import PackedBlobs
 
 LEVEL = 3
 _MOST_THREADS = 8
@@ -36,7 +36,7 @@ def _compressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     yield compressor.flush()
 
 
-def store_layer(plain: Iterable[bytes], store: BlobStore) -> Layer:
+def store_layer(plain: Iterable[bytes], store: PackedBlobs) -> Layer:
     """Compress a layer's plain tar into the store; return both its forms.
 
     Raises what the stream raises, UnfitError or TransferError when the disk fails.

@@ -15,10 +15,10 @@ from kit.errors import VerificationError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from kit.bundle.blob_store import BlobStore
     from kit.bundle.docker_archive import SavedImage
     from kit.bundle.engine import EngineImage, ImageSource
     from kit.bundle.pack_cache import PackCache
+    from kit.bundle.target import PackedBlobs
     from kit.progress import Progress
 
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class _CachedLayers:
     """A LayerSink that stores layers and remembers them at once, so that a kill loses only one."""
 
-    store: BlobStore
+    store: PackedBlobs
     cache: PackCache
     by_name: bool
     """Take a member's name for a layer that stood under it before. A name is a hint, no proof."""
@@ -64,7 +64,7 @@ class ImagePacker:
     """Packs images from one engine into one store."""
 
     engine: ImageSource
-    store: BlobStore
+    store: PackedBlobs
     cache: PackCache
     progress: Progress
 

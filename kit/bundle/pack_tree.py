@@ -12,8 +12,8 @@ from kit.errors import ConfigError, VerificationError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kit.bundle.blob_store import BlobStore
     from kit.bundle.pack_request import LocalFile, LocalTree
+    from kit.bundle.target import PackedBlobs
     from kit.progress import Progress
 
 
@@ -23,7 +23,7 @@ def _copied(file: LocalFile, task: str, progress: Progress) -> Iterator[bytes]:
         yield chunk
 
 
-def _store(file: LocalFile, store: BlobStore, task: str, progress: Progress) -> None:
+def _store(file: LocalFile, store: PackedBlobs, task: str, progress: Progress) -> None:
     # A copy, not a hard link: what is packed must not change when the user edits the file.
     try:
         store.write(_copied(file, task, progress), file.blob)
@@ -36,7 +36,7 @@ def _store(file: LocalFile, store: BlobStore, task: str, progress: Progress) -> 
         ) from error
 
 
-def pack_tree(tree: LocalTree, store: BlobStore, progress: Progress) -> FileTree:
+def pack_tree(tree: LocalTree, store: PackedBlobs, progress: Progress) -> FileTree:
     """Return the packed model or dataset; files already in the store are not read.
 
     Raises VerificationError naming the file that is not what its pin says, ConfigError when there

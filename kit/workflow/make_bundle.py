@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kit.bundle.folder_target import FolderTarget
 from kit.bundle.inspect import summarize
 from kit.bundle.pack import pack_bundle
 from kit.bundle.pack_request import LocalTree, PackRequest
@@ -124,7 +125,7 @@ def make_bundle(loaded: LoadedProject, out: Path | None, tools: BundleTools, pro
     trees = tuple(tools.fetch(pin, loaded.folder, cache, progress, mirrors) for pin in lock.trees)
     images = tuple((image.name, tools.build(image, lock.stack, mirrors, progress)) for image in lock.images)
     request = PackRequest(loaded.name, lock.stack, dump_lock(lock), lock.locked, images, trees)
-    summary = summarize(pack_bundle(request, tools.engine, folder, progress))
+    summary = summarize(pack_bundle(request, tools.engine, FolderTarget(folder), progress))
     path, size = folder, summary.size
     if out is not None and out.suffix == TARBALL:
         path, size = out, write_tarball(open_bundle(folder), out, progress)

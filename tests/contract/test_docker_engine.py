@@ -16,6 +16,7 @@ from docker.errors import ImageNotFound
 from kit.bundle.digest import hash_chunks
 from kit.bundle.docker_engine import DockerEngine
 from kit.bundle.docker_load import docker_load_chunks
+from kit.bundle.folder_target import FolderTarget
 from kit.bundle.pack import pack_bundle
 from kit.bundle.source import open_bundle
 from kit.bundle.verify import verify_bundle
@@ -128,7 +129,7 @@ def test_an_image_goes_into_a_bundle_and_back_into_the_engine(
     engine: DockerEngine, client: Any, image_id: str, tmp_path: Path
 ) -> None:
     request = pack_request(FakeEngine(), tmp_path, images=(("contract", image_id),))
-    manifest = pack_bundle(request, engine, tmp_path / "bundle", NoProgress())
+    manifest = pack_bundle(request, engine, FolderTarget(tmp_path / "bundle"), NoProgress())
     source = open_bundle(tmp_path / "bundle")
     verify_bundle(source, NoProgress())
     image = manifest.images[0]
@@ -142,7 +143,7 @@ def test_an_image_goes_into_a_bundle_and_back_into_the_engine(
     # A containerd store gives the loaded image a new ID; its config is the same everywhere.
     assert loaded.diff_ids == tuple(layer.diff_id for layer in image.layers)
     again = pack_request(FakeEngine(), tmp_path, images=(("contract", image.identity_tag),))
-    assert pack_bundle(again, engine, tmp_path / "again", NoProgress()) == manifest
+    assert pack_bundle(again, engine, FolderTarget(tmp_path / "again"), NoProgress()) == manifest
     client.images.remove(image.identity_tag)
 
 
@@ -150,7 +151,7 @@ def test_the_archive_that_is_loaded_is_one_that_tar_reads(
     engine: DockerEngine, image_id: str, tmp_path: Path
 ) -> None:
     request = pack_request(FakeEngine(), tmp_path, images=(("contract", image_id),))
-    image = pack_bundle(request, engine, tmp_path / "bundle", NoProgress()).images[0]
+    image = pack_bundle(request, engine, FolderTarget(tmp_path / "bundle"), NoProgress()).images[0]
     data = b"".join(docker_load_chunks(open_bundle(tmp_path / "bundle"), image))
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         for layer in image.layers:

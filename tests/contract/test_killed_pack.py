@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kit.bundle.folder_target import FolderTarget
 from kit.bundle.pack import pack_bundle
 from kit.bundle.source import open_bundle
 from kit.bundle.verify import verify_bundle
@@ -35,7 +36,7 @@ def _pack(folder: Path, seed: str) -> None:
         images=(("train", engine.add(*layers)),),
         trees=(local_tree(folder / seed, files),),
     )
-    pack_bundle(request, engine, folder / "bundle", NoProgress())
+    pack_bundle(request, engine, FolderTarget(folder / "bundle"), NoProgress())
 
 
 def _start(folder: Path, seed: str) -> multiprocessing.process.BaseProcess:

@@ -16,6 +16,7 @@ import docker
 import yaml
 
 from kit.bundle.docker_engine import DockerEngine
+from kit.bundle.folder_target import FolderTarget
 from kit.bundle.pack import pack_bundle
 from kit.bundle.pack_request import PackRequest
 from kit.hub.fetch_tree import fetch_tree
@@ -126,7 +127,7 @@ def pack(folder: Path, images: Mapping[str, str], engine: str) -> Manifest:
     request = PackRequest(loaded.name, lock.stack, dump_lock(lock), lock.locked, tuple(images.items()), trees)
     source = DockerEngine(engine)
     try:
-        return pack_bundle(request, source, folder / "bundle", NoProgress())
+        return pack_bundle(request, source, FolderTarget(folder / "bundle"), NoProgress())
     finally:
         source.close()
 

@@ -19,6 +19,7 @@ import yaml
 
 from kit.bundle.digest import sha256_of_file
 from kit.bundle.docker_engine import DockerEngine
+from kit.bundle.folder_target import FolderTarget
 from kit.bundle.manifest import Manifest
 from kit.bundle.pack import pack_bundle
 from kit.bundle.pack_request import LocalFile, LocalTree, PackRequest
@@ -114,7 +115,7 @@ class Stage:
         self.tags.append(train)
         images = (("kit", self.kit_image), ("train", train))
         request = PackRequest(name, "cpu", b"{}\n", "2026-05-01T12:30:00Z", images, (model, data))
-        pack_bundle(request, DockerEngine(self.engine), made / "bundle", NoProgress())
+        pack_bundle(request, DockerEngine(self.engine), FolderTarget(made / "bundle"), NoProgress())
         return made / "bundle"
 
     def remove_images(self) -> None:

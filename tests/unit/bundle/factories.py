@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kit.bundle.digest import blob_of
+from kit.bundle.folder_target import FolderTarget
 from kit.bundle.pack import pack_bundle
 from kit.bundle.pack_request import LocalFile, LocalTree, PackRequest
 from kit.bundle.source import BundleSource, open_bundle
@@ -50,5 +51,7 @@ def pack_request(engine: FakeEngine, folder: Path, **overrides: Any) -> PackRequ
 def packed_bundle(folder: Path, engine: FakeEngine | None = None, **overrides: Any) -> BundleSource:
     """A bundle packed into `folder/bundle`, opened."""
     engine = engine or FakeEngine()
-    pack_bundle(pack_request(engine, folder, **overrides), engine, folder / "bundle", NoProgress())
+    pack_bundle(
+        pack_request(engine, folder, **overrides), engine, FolderTarget(folder / "bundle"), NoProgress()
+    )
     return open_bundle(folder / "bundle")

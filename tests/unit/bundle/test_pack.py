@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kit.bundle.folder_target import FolderTarget
 from kit.bundle.manifest import dump_manifest
 from kit.bundle.pack import pack_bundle
 from kit.bundle.pack_request import LocalDocument
@@ -26,7 +27,7 @@ NEW_TOP = tar_of({"app/main.py": b"print('changed')\n"})
 
 
 def pack(request: PackRequest, engine: FakeEngine, folder: Path) -> Manifest:
-    return pack_bundle(request, engine, folder / "bundle", NoProgress())
+    return pack_bundle(request, engine, FolderTarget(folder / "bundle"), NoProgress())
 
 
 def saves(engine: FakeEngine) -> int:

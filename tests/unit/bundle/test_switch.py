@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kit.bundle.folder_target import FolderTarget
 from kit.bundle.pack import pack_bundle
 from kit.bundle.source import open_bundle
 from kit.bundle.switch import choose, current_file, settle, stage
@@ -89,7 +90,7 @@ def test_a_bundle_killed_between_choosing_and_settling_is_the_new_one(tmp_path: 
     before = {path.name: path.read_bytes() for path in bundle.iterdir() if path.is_file()}
     engine = FakeEngine()
     request = pack_request(engine, tmp_path, trees=(local_tree(tmp_path / "m2", {"a.json": b"1"}),))
-    new = pack_bundle(request, engine, bundle, NoProgress())
+    new = pack_bundle(request, engine, FolderTarget(bundle), NoProgress())
     chosen = bundle / "partial" / "chosen"
     chosen.mkdir()
     for name, content in before.items():
