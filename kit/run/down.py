@@ -84,8 +84,21 @@ def _with_something(
 
 
 def _end_all(machine: Machine, job: str | None, *, dry_run: bool) -> tuple[Ended, ...]:
-    runs = [run for run in seen_runs(machine.ask("runs", job=job)["runs"], machine.name) if run.open]
-    return tuple(_end(machine, run, dry_run=dry_run) for run in runs)
+    runs = seen_runs(machine.ask("runs", job=job)["runs"], machine.name)
+    ended = tuple(_end(machine, run, dry_run=dry_run) for run in runs if run.open)
+    if not dry_run:
+        _remove_left_over(machine, runs)
+    return ended
+
+
+def _remove_left_over(machine: Machine, runs: tuple[SeenRun, ...]) -> None:
+    """Remove the containers of runs whose end another command recorded, e.g. `kit collect`.
+
+    Most are gone already; the engine's complaint about that says nothing.
+    """
+    taken_down = {run.record.compose_project for run in runs if run.open}
+    for project in sorted({run.record.compose_project for run in runs} - taken_down):
+        machine.run(commands.remove(project))
 
 
 def _end(machine: Machine, run: SeenRun, *, dry_run: bool) -> Ended:

@@ -9,6 +9,7 @@ from kit.errors import EngineError, KitError
 from kit.run import commands
 from kit.run.fleet import each, try_each
 from kit.run.record import FAILED, record_document
+from kit.run.start_complaints import hint_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +68,7 @@ def _compose_up(machine: Machine, share: HostLaunch) -> None:
             f"compose could not start {share.service}",
             where=machine.name,
             why=said[-_SHOWN:],
-            fix=f"mend that on {machine.name} (kit check tells more), then run the same command again",
+            fix=hint_for(said, machine.name),
         )
 
 

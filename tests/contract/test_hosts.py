@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +16,8 @@ from kit.errors import KitError, TransferError, UnreachableError, VerificationEr
 from kit.host.connect import connect
 from kit.host.gather import gather_facts
 from kit.host.local_machine import LocalMachine
-from kit.host.port import Argv, Completed, Host
+from kit.host.port import Argv, Host
 from kit.project.model import HostSpec
-from kit.ship.have import ask_have
 
 if TYPE_CHECKING:
     from tests.lab import Lab
@@ -174,87 +171,6 @@ def test_facts_are_gathered(host: Host) -> None:
     assert abs(facts.clock_offset) < 2
     assert facts.uid == int(host.run(("id", "-u")).text)
     assert facts.engine_version or facts.engine_error
-
-
-# Shells: what a host's sh may be.
-
-
-class ShellMachine(LocalMachine):
-    """This machine, with another program in the place of sh."""
-
-    def __init__(self, shell: Argv) -> None:
-        super().__init__("here")
-        self._shell = shell
-
-    def stream(
-        self, argv: Argv, chunks: Iterable[bytes] = (), on_line: Callable[[bytes], None] | None = None
-    ) -> Completed:
-        assert argv[0] == "sh"
-        return super().stream((*self._shell, *argv[1:]), chunks, on_line)
-
-    def run(self, argv: Argv, *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
-        del timeout
-        return self.stream(argv, (stdin,))
-
-
-FAKE_DOCKER = """#!/bin/sh
-case "$*" in
-*Server.Version*) echo 20.10.24 ;;
-*DockerRootDir*) echo / ;;
-*DriverStatus*) echo '[["Backing Filesystem","extfs"]]' ;;
-*Runtimes*) echo '{"nvidia":{},"runc":{}}' ;;
-"image ls"*kit.invalid*) echo 'kit:image kit.invalid/train:1f3a5c7e9b2d sha256:aa' ;;
-"image ls"*) printf 'sha256:aa\\nsha256:bb\\n' ;;
-"image inspect"*) echo 'kit:image sha256:aa ["kit.invalid/train:1f3a5c7e9b2d"] ["sha256:l1"]' ;;
-"compose version"*) echo 2.26.1 ;;
-*) exit 1 ;;
-esac
-"""
-FAKE_SMI = """#!/bin/sh
-echo '0, GPU-aa, NVIDIA L20, 46068, 550.54.15'
-echo '1, GPU-bb, NVIDIA L20, 46068, 550.54.15'
-"""
-
-
-@pytest.fixture(params=[("dash",), ("busybox", "sh"), ("bash", "--posix")], ids=lambda shell: shell[0])
-def shell(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ShellMachine:
-    if shutil.which(request.param[0]) is None:
-        pytest.skip(f"no {request.param[0]} here")
-    for name, text in (("docker", FAKE_DOCKER), ("nvidia-smi", FAKE_SMI)):
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    return ShellMachine(request.param)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="hosts run Linux")
-def test_every_shell_finds_the_same_facts(shell: ShellMachine, tmp_path: Path) -> None:
-    facts = gather_facts(shell, HostSpec(address="local", root=f"{tmp_path}/not/yet"))
-    assert (facts.engine_version, facts.engine_error) == ("20.10.24", "")
-    assert (facts.compose, facts.compose_version) == (("docker", "compose"), "2.26.1")
-    assert facts.nvidia_runtime
-    assert not facts.containerd_store
-    assert [gpu.uuid for gpu in facts.gpus] == ["GPU-aa", "GPU-bb"]
-    assert facts.images == (("kit.invalid/train:1f3a5c7e9b2d", "sha256:aa"),)
-    assert facts.root_writable
-    assert facts.engine_free_bytes is not None
-    assert facts.engine_on_root_disk == (tmp_path.stat().st_dev == Path("/").stat().st_dev)
-    assert facts.shm_bytes > 0
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="hosts run Linux")
-def test_every_shell_lists_what_is_there(shell: ShellMachine, tmp_path: Path) -> None:
-    blobs, partial = tmp_path / "root/blobs/sha256", tmp_path / "root/partial"
-    blobs.mkdir(parents=True)
-    partial.mkdir()
-    (blobs / ("a" * 64)).write_bytes(b"123")
-    (partial / ("b" * 64)).write_bytes(b"1")
-    (partial / "verified.jsonl").write_bytes(b"{}")
-    have = ask_have(shell, str(tmp_path / "root"))
-    assert have.blobs == {"sha256:" + "a" * 64: 3}
-    assert have.partial == {"sha256:" + "b" * 64: 1}
-    assert [image.tags for image in have.images] == [("kit.invalid/train:1f3a5c7e9b2d",)]
-    assert ask_have(shell, str(tmp_path / "nowhere")).blobs == {}
 
 
 # Over SSH: who may be trusted, and what happens to a line that goes dead.

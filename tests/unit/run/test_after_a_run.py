@@ -188,6 +188,16 @@ def test_down_of_a_run_that_had_ended_records_how(tmp_path: Path) -> None:
     assert [(run.host, run.state) for run in found.ended] == [("gpu1", "done"), ("gpu2", "done")]
 
 
+def test_down_removes_a_container_whose_end_somebody_else_recorded(tmp_path: Path) -> None:
+    world = world_where(tmp_path)
+    world.up("train", detach=True)
+    gather(world, "train", tmp_path / "home")
+    left = {name: dict(host.engine.containers) for name, host in world.hosts.items()}
+    assert down(world.loaded, BOTH, "train", world.toolbox).ended == ()
+    assert all(left.values())
+    assert all(not host.engine.containers for host in world.hosts.values())
+
+
 def test_down_dry_run_ends_nothing(tmp_path: Path) -> None:
     world = world_where(tmp_path, None)
     world.up("train", detach=True)

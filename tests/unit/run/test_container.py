@@ -17,6 +17,7 @@ def state(**overrides: Any) -> dict[str, Any]:
 def test_a_running_container_has_no_exit_code() -> None:
     found = parse_state(state(Status="running", Running=True, FinishedAt="0001-01-01T00:00:00Z"))
     assert (found.running, found.exit_code, found.finished) == (True, None, None)
+    assert not found.succeeded
 
 
 def test_a_container_about_to_restart_is_not_over() -> None:

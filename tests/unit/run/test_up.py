@@ -18,7 +18,7 @@ from kit.errors import (
 )
 from kit.run.record import parse_record
 from tests.unit.run.factories import World, digest, make_world
-from tests.unit.run.fakes import FakeHost, exited, running
+from tests.unit.run.fakes import FakeHost, exited
 
 LOG = "\n".join(
     json.dumps({"current_steps": step, "total_steps": 20, "loss": loss})
@@ -394,8 +394,3 @@ def test_the_local_bundle_decides_what_must_be_on_the_hosts(tmp_path: Path) -> N
     )
     with pytest.raises(UnfitError, match="missing"):
         up(world.loaded, UpRequest("train", "aa"), newer, world.toolbox, world.notes)
-
-
-def test_a_container_that_still_runs_counts_as_running() -> None:
-    assert running().exit_code is None
-    assert not running().succeeded
