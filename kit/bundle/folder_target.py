@@ -86,10 +86,11 @@ class FolderTarget:
         """Yield bytes of a blob, unverified."""
         return self._store.read(blob, offset, length)
 
-    def publish(self, manifest: Manifest, lock_bytes: bytes) -> None:
+    def publish(self, manifest: Manifest, lock_bytes: bytes, signature: bytes | None) -> None:
         """Put the describing files in place in one step, then remove blobs of the old bundle alone."""
         data = dump_manifest(manifest)
-        stage(self._folder, fixed_files(manifest, data, lock_bytes, self._kept_signature(data)))
+        signature = self._kept_signature(data) if signature is None else signature
+        stage(self._folder, fixed_files(manifest, data, lock_bytes, signature))
         choose(self._folder)
         settle(self._folder)
         with writing(self._folder):

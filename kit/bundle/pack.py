@@ -14,6 +14,8 @@ from kit.bundle.pack_tree import pack_tree
 from kit.bundle.source import trusted_manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kit.bundle.engine import ImageSource
     from kit.bundle.pack_request import LocalDocument, PackRequest
     from kit.bundle.target import BundleTarget, PackedBlobs
@@ -21,13 +23,18 @@ if TYPE_CHECKING:
 
 
 def pack_bundle(
-    request: PackRequest, engine: ImageSource, target: BundleTarget, progress: Progress
+    request: PackRequest,
+    engine: ImageSource,
+    target: BundleTarget,
+    progress: Progress,
+    sign: Callable[[bytes], bytes] | None = None,
 ) -> Manifest:
     """Make the target the bundle that the request describes, and return its manifest.
 
-    The same request gives the same kit.json. What was packed before is used again. On any failure
-    the bundle that stood there stays valid. Raises EngineError, VerificationError (a file that
-    changed since it was locked), ConfigError, UnfitError and TransferError (disks).
+    The same request gives the same kit.json; `sign` is given its bytes and returns kit.json.sig.
+    What was packed before is used again. On any failure the bundle that stood there stays valid.
+    Raises EngineError, VerificationError (a file that changed since it was locked), ConfigError,
+    UnfitError and TransferError (disks).
     """
     with target.opened():
         cache = PackCache.load(target.state / "pack.json")
@@ -42,8 +49,9 @@ def pack_bundle(
             trees=tuple(pack_tree(tree, target, progress) for tree in request.trees),
             documents=tuple(_pack_document(document, target) for document in request.documents),
         )
-        trusted_manifest(dump_manifest(manifest))
-        target.publish(manifest, request.lock_bytes)
+        data = dump_manifest(manifest)
+        trusted_manifest(data)
+        target.publish(manifest, request.lock_bytes, sign(data) if sign else None)
         _tidy(cache, manifest)
     return manifest
 

@@ -46,9 +46,9 @@ class BundleTarget(PackedBlobs, Protocol):
         Raises ConfigError when another pack is at work, UnfitError or TransferError (disk).
         """
 
-    def publish(self, manifest: Manifest, lock_bytes: bytes) -> None:
+    def publish(self, manifest: Manifest, lock_bytes: bytes, signature: bytes | None) -> None:
         """Make this the bundle that stands here, and drop what it does not need.
 
-        Every blob of the manifest must be here. The signature of the bundle that stood here stays
-        when kit.json is the very same. Raises VerificationError, UnfitError, TransferError.
+        Every blob of the manifest must be here. Without a signature, that of the bundle that stood
+        here stays when kit.json is the very same. Raises VerificationError, UnfitError, TransferError.
         """

@@ -113,6 +113,19 @@ def test_a_signature_stays_as_long_as_kit_json_does(tmp_path: Path) -> None:
     assert not signature.exists()
 
 
+def test_a_bundle_is_signed_as_it_is_published(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    target, heard = FolderTarget(tmp_path / "bundle"), []
+
+    def sign(data: bytes) -> bytes:
+        heard.append(data)
+        return b"signature"
+
+    manifest = pack_bundle(pack_request(engine, tmp_path), engine, target, NoProgress(), sign)
+    assert heard == [dump_manifest(manifest)]
+    assert (tmp_path / "bundle" / "kit.json.sig").read_bytes() == b"signature"
+
+
 def test_an_engine_that_dies_leaves_the_old_bundle(tmp_path: Path) -> None:
     engine = FakeEngine()
     old = packed_bundle(tmp_path, engine)
