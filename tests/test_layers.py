@@ -1,6 +1,6 @@
 """Imports point one way, as DESIGN.md draws it, and heavy packages wait until they are used.
 
-cli → workflow → run → ship → bundle · images · hub → jobs · sizing · project · host → errors
+cli → workflow → run → ship → bundle · images · hub → sbom · jobs · sizing · project · host → errors
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ ALLOWED: dict[str, set[str]] = {
     "host": {"project"},
     "sizing": {"project"},
     "jobs": {"project", "host", "sizing"},
-    "bundle": set(),
+    "sbom": set(),
+    "bundle": {"sbom"},
     "hub": {"bundle", "project"},
     "images": {"project"},
     "ship": {"bundle", "host", "project"},
     "run": {"ship", "bundle", "jobs", "host", "project"},
-    "workflow": {"run", "ship", "bundle", "images", "hub", "host", "project"},
-    "cli": {"workflow", "run", "ship", "bundle", "images", "hub", "jobs", "host", "project"},
+    "workflow": {"run", "ship", "bundle", "sbom", "images", "hub", "host", "project"},
+    "cli": {"workflow", "run", "ship", "bundle", "sbom", "images", "hub", "jobs", "host", "project"},
     "__main__": {"cli"},
 }
 """Part → parts it may import, beside itself and the ground."""
