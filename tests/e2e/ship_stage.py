@@ -223,10 +223,11 @@ class Stage:
         raise AssertionError("nothing came")
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process as a power cut would."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+def end(process: subprocess.Popen[bytes], ending: signal.Signals) -> tuple[int, str]:
+    """End a process by a signal; return its status and what it said on stderr."""
+    os.killpg(process.pid, ending)
+    _, said = process.communicate(timeout=60)
+    return process.returncode, said.decode()
 
 
 def flip(path: Path, place: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from kit.bundle.docker_load import docker_load_chunks
 from kit.bundle.source import open_bundle
-from tests.e2e.ship_stage import KINDS, MIB, ROOT, Stage, build_kit_image, flip, kill
+from tests.e2e.ship_stage import KINDS, MIB, ROOT, Stage, build_kit_image, end, flip
 from tests.lab import Lab, LabUnavailableError, online_engine, stop_online_engine
 from tests.lab.engine import answers
 from tests.lab.state import lab_folders
@@ -244,9 +245,12 @@ def test_a_flipped_byte_is_refused_and_nothing_of_that_blob_stays(
     assert stage.sh("old", f"cat {ROOT}/bundles/current.json") == before
 
 
-def test_a_killed_sender_costs_what_was_in_flight(stage: Stage, carried: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT], ids=lambda ending: ending.name)
+def test_a_killed_or_interrupted_sender_costs_what_was_in_flight(
+    stage: Stage, carried: Path, ending: signal.Signals
+) -> None:
     del carried
-    bundle = stage.pack("large", seed=5, weights=64 * MIB)
+    bundle = stage.pack("large", seed=ending, weights=64 * MIB)
     definition = stage.definition("old")
     stage.lab.slow("old", rate="100mbit")
     try:
@@ -254,9 +258,12 @@ def test_a_killed_sender_costs_what_was_in_flight(stage: Stage, carried: Path) -
         try:
             stage.wait_for_partial("old", 16 * MIB)
         finally:
-            kill(process)
+            status, said = end(process, ending)
     finally:
         stage.lab.restore("old")
+    if ending == signal.SIGINT:
+        assert status == 130
+        assert "interrupted" in said
     deadline = time.monotonic() + 30
     while stage.sh("old", "docker ps -q") and time.monotonic() < deadline:
         time.sleep(0.2)
