@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError
 from kit.images.stacks import Base, Debootstrap
+from kit.project.image_reference import mirrored, parse_reference
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kit.images.debootstrap_root import RootMaker
     from kit.images.docker_engine import Engine
     from kit.images.stacks import PulledImage
@@ -26,17 +29,7 @@ def root_digest(spec: Debootstrap) -> str:
     return hashlib.sha256(json.dumps([_FORM, asdict(spec)], sort_keys=True).encode()).hexdigest()
 
 
-def mirrored(reference: str, registry: str | None) -> str:
-    """Return where a mirror of registries keeps an image: its path below the mirror's name."""
-    if not registry:
-        return reference
-    first, slash, rest = reference.partition("/")
-    if not slash:
-        return f"{registry}/library/{reference}"
-    return f"{registry}/{rest if '.' in first or ':' in first else reference}"
-
-
-def by_digest(image: PulledImage, registry: str | None) -> str:
+def by_digest(image: PulledImage, registry: str | Mapping[str, str] | None) -> str:
     """Return the reference to pull, `name@sha256:…`. Raises ConfigError while the digest is pending."""
     if image.digest is None:
         raise ConfigError(
@@ -44,9 +37,7 @@ def by_digest(image: PulledImage, registry: str | None) -> str:
             where=image.reference,
             fix="kit lock, on a machine with a network",
         )
-    name = mirrored(image.reference, registry)
-    head, slash, last = name.rpartition("/")
-    return f"{head}{slash}{last.partition(':')[0]}@{image.digest}"
+    return f"{parse_reference(mirrored(image.reference, registry)).name}@{image.digest}"
 
 
 def ensure_base(base: Base, mirrors: Mirrors, engine: Engine, roots: RootMaker, progress: Progress) -> str:

@@ -16,7 +16,7 @@ from kit.images.debootstrap_root import DebootstrapRoot
 from kit.images.docker_engine import BuildRequest
 from kit.images.image_inputs import LAYERS, SITE, Recipe
 from kit.images.install_packages import InstalledLayer, install_layers
-from kit.images.stacks import Base, PulledImage, UpstreamImage, find_stack
+from kit.images.stacks import Base, PulledImage, find_stack
 from kit.images.uv_subprocess import UvSubprocess
 
 if TYPE_CHECKING:
@@ -63,13 +63,11 @@ def build_image(
     be had, UnfitError when this machine cannot make the base, EngineError when the build fails.
     """
     builder = Builder(mirrors, engine, progress, UvSubprocess(), DebootstrapRoot())
+    if lock.packages_digest is None:
+        return BuiltInEngine(name, _pull(lock, builder))
     pins = find_stack(stack)
-    rule = pins.image(name)
-    if isinstance(rule, UpstreamImage):
-        image = PulledImage(rule.image.reference, lock.base_digest)
-        tag = f"kit.invalid/{name}:upstream"
-        return BuiltInEngine(name, engine.pull(by_digest(image, mirrors.registry), tag))
-    packages = locked_packages(rule, pins, lock.packages_digest or "", builder.installer, mirrors.pip)
+    rule = pins.built_image(name)
+    packages = locked_packages(rule, pins, lock.packages_digest, builder.installer, mirrors.pip)
     recipe = Recipe(rule, pins, packages).with_base_digest(lock.base_digest)
     if recipe.digest != lock.inputs_digest:
         raise ConfigError(
@@ -79,6 +77,16 @@ def build_image(
             fix="kit lock",
         )
     return BuiltInEngine(name, build_recipe(recipe, builder))
+
+
+def _pull(lock: ImageLock, builder: Builder) -> str:
+    """Return the ID of an image that is taken as it is."""
+    reference = by_digest(PulledImage(lock.base, lock.base_digest), builder.mirrors.registry)
+    task = f"pulling {reference}"
+    builder.progress.start(task)
+    image_id = builder.engine.pull(reference, f"kit.invalid/{lock.name}:upstream")
+    builder.progress.finish(task)
+    return image_id
 
 
 def build_recipe(recipe: Recipe, builder: Builder) -> str:

@@ -29,16 +29,23 @@ def complete_packages(
     return lock
 
 
+def kept_packages(brought: PackageLock, digest: str | None) -> PackageLock | None:
+    """Return what an earlier `kit lock` completed `brought` to, out of the cache, if it is there."""
+    kept = cache_folder() / "locks" / f"{(digest or '').removeprefix('sha256:')}.lock"
+    if digest is None or not kept.is_file():
+        return None
+    found = parse_packages(kept.read_text(encoding="utf-8"), str(kept))
+    added = [f"{pin.name}=={pin.version}" for pin in found.pins if pin not in brought.pins]
+    whole = set(brought.pins) <= set(found.pins) and sorted(added) == sorted(brought.pending)
+    return found if whole and found.digest == digest else None
+
+
 def locked_packages(
     rule: BuiltImage, stack: Stack, digest: str, installer: Installer, pip_mirror: str | None
 ) -> PackageLock:
     """Return the packages that kit.lock names by digest. Raises ConfigError when they are others by now."""
     brought = read_packages(rule, stack)
-    kept = cache_folder() / "locks" / f"{digest.removeprefix('sha256:')}.lock"
-    if brought.pending and kept.is_file():
-        found = parse_packages(kept.read_text(encoding="utf-8"), str(kept))
-    else:
-        found = complete_packages(rule, stack, installer, pip_mirror)
+    found = kept_packages(brought, digest) or complete_packages(rule, stack, installer, pip_mirror)
     if found.digest != digest:
         raise ConfigError(
             f"the packages of {rule.name} are not the ones that were locked",

@@ -6,7 +6,6 @@ classic one or BuildKit (`DOCKER_BUILDKIT`): everything travels in the context.
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections import deque
 from dataclasses import dataclass
@@ -49,20 +48,6 @@ class Engine(Protocol):
 
     def pull(self, reference: str, tag: str) -> str:
         """Pull an image by digest, give it a tag, and return its ID. Raises TransferError."""
-
-    def resolve(self, reference: str) -> str:
-        """Return the digest of a reference's image for linux/amd64. Raises TransferError."""
-
-
-def platform_digest(document: str) -> str | None:
-    """Return the digest for linux/amd64 in what `docker manifest inspect --verbose` printed."""
-    entries = json.loads(document)
-    for entry in entries if isinstance(entries, list) else [entries]:
-        descriptor = entry.get("Descriptor", {})
-        platform = descriptor.get("platform", {})
-        if (platform.get("os", "linux"), platform.get("architecture", "amd64")) == ("linux", "amd64"):
-            return str(descriptor["digest"])
-    return None
 
 
 class DockerCommand:
@@ -108,21 +93,6 @@ class DockerCommand:
             ) from error
         self._run("tag", reference, tag)
         return self._run("image", "inspect", "--format={{.Id}}", tag)
-
-    def resolve(self, reference: str) -> str:
-        """Return the digest of a reference's image for linux/amd64. Raises TransferError."""
-        try:
-            digest = platform_digest(self._run("manifest", "inspect", "--verbose", reference))
-        except (EngineError, ValueError) as error:
-            raise TransferError(
-                "its digest cannot be resolved",
-                where=reference,
-                why=str(error),
-                fix="set mirrors.registry in kit.yaml to a registry within reach",
-            ) from error
-        if digest is None:
-            raise TransferError("there is no such image for linux/amd64", where=reference)
-        return digest
 
     def _run(self, *argv: str) -> str:
         try:

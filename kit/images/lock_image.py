@@ -4,92 +4,109 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from kit.errors import TransferError
-from kit.images.base_image import mirrored
-from kit.images.completed_packages import complete_packages
-from kit.images.docker_engine import DockerCommand
+from kit.errors import ConfigError, TransferError
+from kit.images.completed_packages import complete_packages, kept_packages
 from kit.images.image_inputs import Recipe, read_packages
+from kit.images.registry_client import RegistryClient
 from kit.images.stacks import BuiltImage, PulledImage, UpstreamImage, find_stack
 from kit.images.uv_subprocess import UvSubprocess
+from kit.project.image_reference import mirrored, parse_reference
 from kit.project.lock import ImageLock
+from kit.project.model import NamedImage
 
 if TYPE_CHECKING:
-    from kit.images.docker_engine import Engine
     from kit.images.packages import PackageLock
+    from kit.images.registry_client import Registry
     from kit.images.stacks import Stack
     from kit.images.uv_subprocess import Installer
     from kit.project.model import Mirrors
 
-
-def lock_image(
-    name: str,
-    stack: str,
-    mirrors: Mirrors,
-    *,
-    offline: bool,
-    engine: Engine | None = None,
-    installer: Installer | None = None,
-) -> ImageLock:
-    """Return the resolved inputs of an image; what no network gives is listed as pending.
-
-    Raises ConfigError when the stack has no such image.
-    """
-    pins = find_stack(stack)
-    rule = pins.image(name)
-    engine = engine or DockerCommand()
-    if isinstance(rule, UpstreamImage):
-        return _lock_upstream(rule, mirrors, engine, offline=offline)
-    return _lock_built(rule, pins, mirrors, engine, installer or UvSubprocess(), offline=offline)
+PLATFORM = "linux/amd64"
 
 
-def _resolve(
-    image: PulledImage, mirrors: Mirrors, engine: Engine, *, offline: bool
-) -> tuple[str | None, tuple[str, ...]]:
-    if image.digest:
-        return image.digest, ()
-    if offline:
-        return None, (f"digest of {image.reference}",)
-    try:
-        return engine.resolve(mirrored(image.reference, mirrors.registry)), ()
-    except TransferError as error:
-        return None, (f"digest of {image.reference} ({_one_line(error.why or error.what)})",)
+@dataclass(frozen=True, slots=True)
+class ImageResolver:
+    """Resolves images of one stack; with `offline` nobody is asked."""
 
+    stack: str
+    mirrors: Mirrors
+    offline: bool
+    registry: Registry = field(default_factory=RegistryClient)
+    installer: Installer = field(default_factory=UvSubprocess)
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[-200:]
+    def lock(self, image: str | NamedImage, before: ImageLock | None = None) -> ImageLock:
+        """Return the resolved inputs of an image; what no network gives is listed as pending.
 
+        `before` is its lock of an earlier time: packages that were completed then need no index again
+        when nobody is to be asked. Raises ConfigError when the stack or the registry has no such image,
+        VerificationError when a registry contradicts itself.
+        """
+        if isinstance(image, NamedImage):
+            parts = parse_reference(image.image)
+            pulled = PulledImage(parts.tagged, parts.digest)
+            return self._upstream(image.name, pulled, {"image": image.image})
+        pins = find_stack(self.stack)
+        rule = pins.image(image)
+        if isinstance(rule, UpstreamImage):
+            return self._upstream(rule.name, rule.image, asdict(rule))
+        return self._built(rule, pins, before)
 
-def _lock_upstream(rule: UpstreamImage, mirrors: Mirrors, engine: Engine, *, offline: bool) -> ImageLock:
-    digest, pending = _resolve(rule.image, mirrors, engine, offline=offline)
-    inputs = hashlib.sha256(json.dumps([asdict(rule), digest], sort_keys=True).encode()).hexdigest()
-    return ImageLock(rule.name, rule.image.reference, digest, f"sha256:{inputs}", None, pending)
+    def _upstream(self, name: str, image: PulledImage, rule: dict[str, object]) -> ImageLock:
+        digest, pending = self._pin(image)
+        inputs = hashlib.sha256(json.dumps([rule, digest], sort_keys=True).encode()).hexdigest()
+        return ImageLock(name, image.reference, digest, f"sha256:{inputs}", None, pending, PLATFORM)
 
+    def _built(self, rule: BuiltImage, stack: Stack, before: ImageLock | None) -> ImageLock:
+        packages, pending = self._packages(rule, stack, before)
+        digest, platform = None, ""
+        if isinstance(rule.base, PulledImage):
+            digest, base_pending = self._pin(rule.base)
+            pending, platform = (*pending, *base_pending), PLATFORM
+        if rule.devel is not None:
+            pending = (*pending, *self._pin(rule.devel)[1])
+        recipe = Recipe(rule, stack, packages).with_base_digest(digest)
+        base = rule.base.reference
+        return ImageLock(rule.name, base, digest, recipe.digest, packages.digest, pending, platform)
 
-def _lock_built(
-    rule: BuiltImage, stack: Stack, mirrors: Mirrors, engine: Engine, installer: Installer, *, offline: bool
-) -> ImageLock:
-    packages, pending = _packages(rule, stack, mirrors, installer, offline=offline)
-    digest = None
-    if isinstance(rule.base, PulledImage):
-        digest, base_pending = _resolve(rule.base, mirrors, engine, offline=offline)
-        pending = (*pending, *base_pending)
-    recipe = Recipe(rule, stack, packages).with_base_digest(digest)
-    return ImageLock(rule.name, rule.base.reference, digest, recipe.digest, packages.digest, pending)
-
-
-def _packages(
-    rule: BuiltImage, stack: Stack, mirrors: Mirrors, installer: Installer, *, offline: bool
-) -> tuple[PackageLock, tuple[str, ...]]:
-    brought = read_packages(rule, stack)
-    if not brought.pending:
-        return brought, ()
-    if not offline:
+    def _pin(self, image: PulledImage) -> tuple[str | None, tuple[str, ...]]:
+        """Return the digest to pull; one that was given is kept, and confirmed where that can be had."""
+        if self.offline:
+            return image.digest, () if image.digest else (f"digest of {image.reference}",)
+        asked = mirrored(image.reference, self.mirrors.registry)
+        if image.digest:
+            asked = f"{parse_reference(asked).name}@{image.digest}"
         try:
-            return complete_packages(rule, stack, installer, mirrors.pip), ()
-        except TransferError:
-            pass  # listed as pending; a machine with a network completes it
-    reason = f"needs PyTorch's {stack.torch_backend} index"
-    return brought, tuple(f"{requirement} ({reason})" for requirement in brought.pending)
+            found = self.registry.resolve(asked)
+        except TransferError as error:
+            if image.digest:  # known already; the bundle cannot be made of other bytes
+                return image.digest, ()
+            return None, (f"digest of {image.reference} ({_one_line(error)})",)
+        except ConfigError as error:
+            if asked == image.reference or image.digest:
+                raise
+            raise ConfigError(error.what, where=asked, why=error.why, fix=error.fix) from error
+        return image.digest or found.digest, ()
+
+    def _packages(
+        self, rule: BuiltImage, stack: Stack, before: ImageLock | None
+    ) -> tuple[PackageLock, tuple[str, ...]]:
+        brought = read_packages(rule, stack)
+        if not brought.pending:
+            return brought, ()
+        if not self.offline:
+            try:
+                return complete_packages(rule, stack, self.installer, self.mirrors.pip), ()
+            except TransferError:
+                pass  # listed as pending; a machine with a network completes it
+        kept = kept_packages(brought, before.packages_digest) if before else None
+        if kept is not None:
+            return kept, ()
+        reason = f"needs PyTorch's {stack.torch_backend} index"
+        return brought, tuple(f"{requirement} ({reason})" for requirement in brought.pending)
+
+
+def _one_line(error: TransferError) -> str:
+    return " ".join(f"{error.where}: {error.what} {error.why}".split())[:200].strip()

@@ -120,6 +120,13 @@ class Stack:
             fix="correct images or stack in kit.yaml",
         )
 
+    def built_image(self, name: str) -> BuiltImage:
+        """Return the rules of an image that kit builds. Raises ConfigError when it is none."""
+        rule = self.image(name)
+        if isinstance(rule, BuiltImage):
+            return rule
+        raise ConfigError(f"the image {name!r} is not built", where="kit.lock", fix="kit lock")
+
 
 def _refuse(key: str, message: str) -> NoReturn:
     raise ConfigError(f"{key}: {message}", where="images/stacks.yaml", fix="correct images/stacks.yaml")

@@ -33,8 +33,8 @@ class LoadedProject:
 
 
 def _key(location: tuple[int | str, ...]) -> str:
-    # pydantic puts the job's kind into the path; the user never wrote it there.
-    parts = [part for i, part in enumerate(location) if not (i == 2 and location[0] == "jobs")]  # noqa: PLR2004
+    # pydantic puts the kind of a job or image into the path; the user never wrote it there.
+    parts = [part for i, part in enumerate(location) if not (i == 2 and location[0] in ("jobs", "images"))]  # noqa: PLR2004
     text = ""
     for part in parts:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)

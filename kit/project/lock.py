@@ -35,6 +35,8 @@ class ImageLock:
     packages_digest: str | None
     """sha256 of the hash-locked package list; None for an image that is pulled."""
     pending: tuple[str, ...] = ()
+    platform: str = ""
+    """`linux/amd64` where `base_digest` names a pulled image; empty for a root made on the spot."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,10 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from kit.errors import ConfigError
+from kit.project.image_reference import check_mirror, parse_reference
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 
@@ -37,6 +40,25 @@ def _check_gpus(value: int | str) -> int | str:
     return value
 
 
+def _check_image(value: str) -> str:
+    try:
+        image = parse_reference(value)
+    except ConfigError as error:
+        raise ValueError(f"{error.what}: {error.why}; {error.fix}") from error
+    if not (image.tag or image.digest):
+        raise ValueError("a tag or digest is needed: what has none changes without notice")
+    return value
+
+
+def _check_registry(value: str | Mapping[str, str]) -> str | Mapping[str, str]:
+    try:
+        for place in (value,) if isinstance(value, str) else value.values():
+            check_mirror(place)
+    except ConfigError as error:
+        raise ValueError(f"{error.what}: {error.fix}") from error
+    return value
+
+
 Name = Annotated[str, AfterValidator(_check_name)]
 AbsolutePath = Annotated[str, AfterValidator(_check_absolute)]
 Gpus = Annotated[int | str, AfterValidator(_check_gpus)]
@@ -54,8 +76,19 @@ class Mirrors(Section):
 
     pip: str | None = None
     apt: str | None = None
-    registry: str | None = None
+    registry: Annotated[str | Mapping[str, str], AfterValidator(_check_registry)] | None = None
+    """One registry in place of all others, or registry → what stands in for it."""
     hub: str | None = None
+
+
+class NamedImage(Section):
+    """An image of the user's own choice, carried as its registry has it."""
+
+    name: Name
+    image: Annotated[str, AfterValidator(_check_image)]
+    """`registry.example/team/tool:1.2`; `kit lock` pins its digest."""
+    hosts: tuple[str, ...] = ()
+    """Which hosts get it; all when left out."""
 
 
 class ModelSpec(Section):
@@ -167,6 +200,17 @@ class DataJob(JobBase):
 Job = Annotated[TrainJob | ExportJob | ServeJob | DataJob, Field(discriminator="kind")]
 
 
+def _kind_of_image(value: Any) -> str:
+    return "named" if isinstance(value, Mapping | NamedImage) else "ours"
+
+
+OwnImage = Literal["train", "serve", "serve-sglang", "data"]
+"""The images that a stack brings."""
+ImageEntry = Annotated[
+    Annotated[OwnImage, Tag("ours")] | Annotated[NamedImage, Tag("named")], Discriminator(_kind_of_image)
+]
+
+
 class Project(Section):
     """kit.yaml as a whole."""
 
@@ -175,8 +219,13 @@ class Project(Section):
     """The bundle's name; the folder's name when left out."""
     stack: Literal["cpu", "cu126"]
     mirrors: Mirrors = Mirrors()
-    images: tuple[Literal["train", "serve", "serve-sglang", "data"], ...] = ()
+    images: tuple[ImageEntry, ...] = ()
     models: Mapping[Name, ModelSpec] = {}
     datasets: Mapping[Name, DatasetSpec] = {}
     hosts: Mapping[Name, HostSpec] = {}
     jobs: Mapping[Name, Job] = {}
+
+    @property
+    def named_images(self) -> tuple[NamedImage, ...]:
+        """The images that are not the stack's."""
+        return tuple(image for image in self.images if isinstance(image, NamedImage))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from typing import get_args
 
-from kit.project.model import DataJob, ExportJob, Project, ServeJob, TrainJob
+from kit.project.model import DataJob, ExportJob, NamedImage, OwnImage, Project, ServeJob, TrainJob
 
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
@@ -58,3 +59,16 @@ def complaints(project: Project) -> Iterator[tuple[str, str]]:
             yield from _unknown(f"{key}.model", "model or export job", job.model, (*project.models, *exports))
         if _image_of(job) not in project.images:
             yield "images", f"job {name!r} needs the image {_image_of(job)!r}; add it to images"
+    yield from _image_complaints(project)
+
+
+def _image_complaints(project: Project) -> Iterator[tuple[str, str]]:
+    seen = {"kit"}
+    for index, image in enumerate(project.images):
+        name = image.name if isinstance(image, NamedImage) else image
+        if name in seen or (isinstance(image, NamedImage) and name in get_args(OwnImage)):
+            yield f"images[{index}]", f"the name {name!r} is taken; give it another one"
+        seen.add(name)
+        if isinstance(image, NamedImage):
+            for place, host in enumerate(image.hosts):
+                yield from _unknown(f"images[{index}].hosts[{place}]", "host", host, tuple(project.hosts))

@@ -51,6 +51,9 @@ def wanted_by_host(project: Project) -> dict[str, Wanted]:
         for host in hosts_of(project, job_name):
             images[host][image_of(project, job_name)] = None
             trees[host].update(dict.fromkeys(trees_of(project, job_name)))
+    for image in project.named_images:
+        for host in image.hosts or project.hosts:
+            images[host][image.name] = None
     return {host: Wanted(tuple(images[host]), tuple(trees[host])) for host in project.hosts}
 
 

@@ -19,13 +19,16 @@ KIT_IMAGE = "kit"
 
 
 def _lock_images(loaded: LoadedProject, *, offline: bool, progress: Progress) -> tuple[ImageLock, ...]:
-    from kit.images.lock_image import lock_image
+    from kit.images.lock_image import ImageResolver
+    from kit.project.model import NamedImage
 
     project = loaded.project
+    resolver = ImageResolver(project.stack, project.mirrors, offline)
     locks = []
-    for name in (KIT_IMAGE, *project.images):
+    for image in (KIT_IMAGE, *project.images):
+        name = image.name if isinstance(image, NamedImage) else image
         progress.start(f"lock image {name}")
-        locks.append(lock_image(name, project.stack, project.mirrors, offline=offline))
+        locks.append(resolver.lock(image))
         progress.finish(f"lock image {name}")
     return tuple(locks)
 

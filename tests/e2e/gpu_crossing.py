@@ -23,7 +23,7 @@ from kit.hub.fetch_tree import fetch_tree
 from kit.hub.hub_cache import default_cache
 from kit.images.build_image import build_image
 from kit.images.docker_engine import DockerCommand
-from kit.images.lock_image import lock_image
+from kit.images.lock_image import ImageResolver
 from kit.progress import NoProgress
 from kit.project.load import load_project
 from kit.project.lock import dump_lock
@@ -84,7 +84,7 @@ def _context(kit_image: str, name: str) -> io.BytesIO:
 
 def make_images(engine: str) -> dict[str, str]:
     """Return image → ID, made in the engine at that DOCKER_HOST, which the environment names too."""
-    pin = lock_image("kit", "cpu", Mirrors(), offline=True)
+    pin = ImageResolver("cpu", Mirrors(), offline=True).lock("kit")
     own = build_image("kit", "cpu", pin, Mirrors(), DockerCommand(), NoProgress()).image_id
     client = docker.DockerClient(base_url=engine, version="auto", timeout=300)
     made = {"kit": own}

@@ -27,7 +27,7 @@ from kit.bundle.source import open_bundle
 from kit.bundle.write_tarball import write_tarball
 from kit.images.build_image import build_image
 from kit.images.docker_engine import DockerCommand
-from kit.images.lock_image import lock_image
+from kit.images.lock_image import ImageResolver
 from kit.progress import NoProgress
 from kit.project.model import Mirrors
 from tests.lab import Lab, environment
@@ -43,7 +43,7 @@ def build_kit_image(engine: str) -> str:
     os.environ["DOCKER_HOST"] = engine
     try:
         command = DockerCommand()
-        lock = lock_image("kit", "cpu", Mirrors(), offline=False, engine=command)
+        lock = ImageResolver("cpu", Mirrors(), offline=False).lock("kit")
         return build_image("kit", "cpu", lock, Mirrors(), command, NoProgress()).image_id
     finally:
         os.environ.pop("DOCKER_HOST")

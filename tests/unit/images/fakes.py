@@ -8,7 +8,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from kit.errors import EngineError, TransferError
+from kit.errors import ConfigError, EngineError, TransferError
+from kit.images.registry_client import ResolvedImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +26,6 @@ class FakeEngine:
     """An engine that knows images by label and remembers builds."""
 
     labels: dict[tuple[str, str], str] = field(default_factory=dict)
-    digests: dict[str, str] = field(default_factory=dict)
     builds: list[tuple[BuildRequest, tuple[str, ...]]] = field(default_factory=list)
     imported: list[tuple[bytes, str, tuple[str, ...]]] = field(default_factory=list)
     pulled: list[tuple[str, str]] = field(default_factory=list)
@@ -59,10 +59,22 @@ class FakeEngine:
         self.pulled.append((reference, tag))
         return "sha256:pulled"
 
-    def resolve(self, reference: str) -> str:
+
+@dataclass
+class FakeRegistry:
+    """Registries that know digests by reference; others do not answer."""
+
+    digests: dict[str, str] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
+    asked: list[str] = field(default_factory=list)
+
+    def resolve(self, reference: str) -> ResolvedImage:
+        self.asked.append(reference)
+        if reference in self.refused:
+            raise ConfigError("the registry has no such image", where=reference)
         if reference not in self.digests:
-            raise TransferError("its digest cannot be resolved", where=reference, why="no such host")
-        return self.digests[reference]
+            raise TransferError("does not answer", where=reference, why="no such host")
+        return ResolvedImage(self.digests[reference], "linux/amd64", None)
 
 
 @dataclass

@@ -8,11 +8,12 @@ import pytest
 from kit.errors import ConfigError, EngineError
 from kit.images.build_image import Builder, build_image, build_recipe
 from kit.images.image_inputs import Recipe, read_packages
-from kit.images.lock_image import lock_image
+from kit.images.lock_image import ImageResolver
 from kit.images.stacks import BuiltImage, PulledImage, find_stack
 from kit.progress import NoProgress
+from kit.project.lock import ImageLock
 from kit.project.model import Mirrors
-from tests.unit.images.fakes import DIGEST, FakeEngine, FakeInstaller, FakeRoots
+from tests.unit.images.fakes import DIGEST, FakeEngine, FakeInstaller, FakeRegistry, FakeRoots
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +128,7 @@ def test_a_failed_build_is_told_and_leaves_no_label() -> None:
 
 def test_a_lock_of_other_build_files_is_refused_before_anything_is_done() -> None:
     engine = FakeEngine()
-    lock = lock_image("train", "cpu", Mirrors(), offline=True, engine=engine, installer=FakeInstaller())
+    lock = ImageResolver("cpu", Mirrors(), offline=True).lock("train")
     stale = replace(lock, inputs_digest="sha256:" + "0" * 64)
     with pytest.raises(ConfigError, match="locked with other build files") as caught:
         build_image("train", "cpu", stale, Mirrors(), engine, NoProgress())
@@ -137,7 +138,7 @@ def test_a_lock_of_other_build_files_is_refused_before_anything_is_done() -> Non
 
 def test_a_lock_of_other_packages_is_refused() -> None:
     engine = FakeEngine()
-    lock = lock_image("train", "cpu", Mirrors(), offline=True, engine=engine, installer=FakeInstaller())
+    lock = ImageResolver("cpu", Mirrors(), offline=True).lock("train")
     stale = replace(lock, packages_digest="sha256:" + "0" * 64)
     with pytest.raises(ConfigError, match="packages of train are not the ones"):
         build_image("train", "cpu", stale, Mirrors(), engine, NoProgress())
@@ -145,8 +146,16 @@ def test_a_lock_of_other_packages_is_refused() -> None:
 
 def test_an_upstream_image_is_pulled_by_the_digest_of_the_lock() -> None:
     reference = "ghcr.io/conardli/easy-dataset:1.7.3"
-    engine = FakeEngine(digests={reference: DIGEST})
-    lock = lock_image("data", "cpu", Mirrors(), offline=False, engine=engine)
+    engine, registry = FakeEngine(), FakeRegistry({reference: DIGEST})
+    lock = ImageResolver("cpu", Mirrors(), offline=False, registry=registry).lock("data")
     built = build_image("data", "cpu", lock, Mirrors(), engine, NoProgress())
     assert built.image_id == "sha256:pulled"
     assert engine.pulled[0][0] == f"ghcr.io/conardli/easy-dataset@{DIGEST}"
+
+
+def test_an_image_of_the_users_choice_is_pulled_from_its_mirror_under_its_name() -> None:
+    engine = FakeEngine()
+    lock = ImageLock("my-tool", "registry.example/team/tool:1.2", DIGEST, "sha256:1", None, (), "linux/amd64")
+    mirrors = Mirrors(registry={"registry.example": "mirror.lan:5000/cache"})
+    assert build_image("my-tool", "cpu", lock, mirrors, engine, NoProgress()).name == "my-tool"
+    assert engine.pulled == [(f"mirror.lan:5000/cache/team/tool@{DIGEST}", "kit.invalid/my-tool:upstream")]

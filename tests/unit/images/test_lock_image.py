@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kit.errors import ConfigError
-from kit.images.lock_image import lock_image
-from kit.project.model import Mirrors
-from tests.unit.images.fakes import DIGEST, FakeEngine, FakeInstaller
+from kit.images.lock_image import ImageResolver
+from kit.images.stacks import find_stack
+from kit.project.lock import ImageLock
+from kit.project.model import Mirrors, NamedImage
+from tests.unit.images.fakes import DIGEST, FakeInstaller, FakeRegistry
 
 TORCH = f"torch==2.6.0+cu126 --hash=sha256:{'a' * 64}\n"
-NEITHER = Mirrors()
+BASE = "python:3.11-bookworm"
+PYTHON = {BASE: DIGEST}
+OTHER = "sha256:" + "cd" * 32
 
 
 @pytest.fixture(autouse=True)
@@ -18,61 +23,102 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KIT_CACHE", str(tmp_path / "cache"))
 
 
+def resolver(stack: str = "cu126", *, offline: bool = False, **overrides: Any) -> ImageResolver:
+    given: dict[str, Any] = {
+        "mirrors": Mirrors(),
+        "registry": FakeRegistry(dict(PYTHON)),
+        "installer": FakeInstaller(printed=TORCH),
+    }
+    return ImageResolver(stack, offline=offline, **(given | overrides))
+
+
+def offline(name: str) -> ImageLock:
+    return resolver(offline=True).lock(name)
+
+
 @pytest.mark.parametrize("name", ["kit", "train", "serve"])
 def test_stack_cpu_is_locked_without_asking_anybody(name: str) -> None:
-    installer = FakeInstaller(out_of_reach=True)
-    lock = lock_image(name, "cpu", NEITHER, offline=True, engine=FakeEngine(), installer=installer)
+    installer, registry = FakeInstaller(out_of_reach=True), FakeRegistry()
+    lock = resolver("cpu", installer=installer, registry=registry).lock(name)
     assert lock.pending == ()
-    assert lock.base == "debootstrap:bookworm"
-    assert lock.base_digest is None
+    assert (lock.base, lock.base_digest, lock.platform) == ("debootstrap:bookworm", None, "")
     assert lock.packages_digest is not None
     assert installer.commands == []
+    assert registry.asked == []
 
 
 def test_locking_twice_gives_the_same_lock() -> None:
-    first = lock_image("train", "cpu", NEITHER, offline=True, engine=FakeEngine(), installer=FakeInstaller())
-    again = lock_image("train", "cpu", NEITHER, offline=False, engine=FakeEngine(), installer=FakeInstaller())
-    assert first == again
+    assert resolver("cpu", offline=True).lock("train") == resolver("cpu").lock("train")
 
 
 def test_offline_the_digest_and_pytorchs_own_build_are_pending() -> None:
-    engine = FakeEngine(digests={"python:3.11-bookworm": DIGEST})
-    lock = lock_image("train", "cu126", NEITHER, offline=True, engine=engine, installer=FakeInstaller())
+    registry = FakeRegistry(dict(PYTHON))
+    lock = resolver(offline=True, registry=registry).lock("train")
     assert lock.base_digest is None
-    assert lock.pending == (
-        "torch==2.6.0+cu126 (needs PyTorch's cu126 index)",
-        "digest of python:3.11-bookworm",
-    )
+    assert lock.pending == ("torch==2.6.0+cu126 (needs PyTorch's cu126 index)", f"digest of {BASE}")
+    assert registry.asked == []
 
 
 def test_online_nothing_is_pending_and_the_completed_packages_are_another_list() -> None:
-    engine = FakeEngine(digests={"python:3.11-bookworm": DIGEST})
-    done = lock_image(
-        "train", "cu126", NEITHER, offline=False, engine=engine, installer=FakeInstaller(printed=TORCH)
-    )
-    before = lock_image("train", "cu126", NEITHER, offline=True, engine=engine, installer=FakeInstaller())
+    done, before = resolver().lock("train"), offline("train")
     assert done.pending == ()
-    assert done.base_digest == DIGEST
+    assert (done.base_digest, done.platform) == (DIGEST, "linux/amd64")
     assert done.packages_digest != before.packages_digest
     assert done.inputs_digest != before.inputs_digest
 
 
+def test_packages_that_were_completed_once_need_no_index_again() -> None:
+    done = resolver().lock("train")
+    again = resolver(offline=True).lock("train", done)
+    assert again.packages_digest == done.packages_digest
+    assert again.pending == (f"digest of {BASE}",)
+
+
 def test_an_index_or_registry_out_of_reach_leaves_its_part_pending_and_says_why() -> None:
-    installer = FakeInstaller(out_of_reach=True)
-    lock = lock_image("train", "cu126", NEITHER, offline=False, engine=FakeEngine(), installer=installer)
+    lock = resolver(installer=FakeInstaller(out_of_reach=True), registry=FakeRegistry()).lock("train")
     assert len(lock.pending) == 2
     assert "no such host" in lock.pending[1]
 
 
+def test_a_digest_that_the_stack_gives_is_confirmed_and_never_replaced() -> None:
+    rule = find_stack("cu126").built_image("train")
+    assert rule.devel
+    name = rule.devel.reference.partition(":")[0]
+    asked = f"{name}@{rule.devel.digest}"
+    registry = FakeRegistry({**PYTHON, asked: OTHER})
+    assert resolver(registry=registry).lock("train").pending == ()
+    assert registry.asked == [BASE, asked]
+    with pytest.raises(ConfigError, match="no such image"):
+        resolver(registry=FakeRegistry(dict(PYTHON), refused=(asked,))).lock("train")
+
+
 def test_a_mirror_is_asked_for_the_digest() -> None:
-    engine = FakeEngine(digests={"mirror.lan/conardli/easy-dataset:1.7.3": DIGEST})
-    lock = lock_image("data", "cpu", Mirrors(registry="mirror.lan"), offline=False, engine=engine)
+    registry = FakeRegistry({"mirror.lan/conardli/easy-dataset:1.7.3": DIGEST})
+    lock = resolver("cpu", registry=registry, mirrors=Mirrors(registry="mirror.lan")).lock("data")
     assert lock.base == "ghcr.io/conardli/easy-dataset:1.7.3"
-    assert lock.base_digest == DIGEST
-    assert lock.packages_digest is None
-    assert lock.pending == ()
+    assert (lock.base_digest, lock.packages_digest, lock.pending) == (DIGEST, None, ())
+
+
+def test_an_image_of_the_users_choice_is_pinned_under_its_name() -> None:
+    tool = NamedImage(name="my-tool", image="registry.example/team/tool:1.2")
+    registry = FakeRegistry({"registry.example/team/tool:1.2": DIGEST})
+    lock = resolver("cpu", registry=registry).lock(tool)
+    assert (lock.name, lock.base, lock.base_digest) == ("my-tool", "registry.example/team/tool:1.2", DIGEST)
+    assert (lock.packages_digest, lock.pending, lock.platform) == (None, (), "linux/amd64")
+
+
+def test_a_digest_that_the_user_gives_needs_no_network() -> None:
+    tool = NamedImage(name="my-tool", image=f"registry.example/team/tool:1.2@{OTHER}")
+    lock = resolver("cpu", offline=True).lock(tool)
+    assert (lock.base, lock.base_digest, lock.pending) == ("registry.example/team/tool:1.2", OTHER, ())
+
+
+def test_a_name_that_a_registry_does_not_have_is_an_error_and_not_pending() -> None:
+    tool = NamedImage(name="my-tool", image="registry.example/team/tool:1.3")
+    with pytest.raises(ConfigError, match="no such image"):
+        resolver("cpu", registry=FakeRegistry(refused=(tool.image,))).lock(tool)
 
 
 def test_an_image_that_the_stack_lacks_is_refused() -> None:
     with pytest.raises(ConfigError, match="no image 'serve-sglang'"):
-        lock_image("serve-sglang", "cpu", NEITHER, offline=True, engine=FakeEngine())
+        resolver("cpu", offline=True).lock("serve-sglang")
