@@ -1,6 +1,7 @@
 """Imports point one way, as DESIGN.md draws it, and heavy packages wait until they are used.
 
-cli → workflow → run → ship → bundle · images · hub → sbom · jobs · sizing · project · host → errors
+cli → workflow → run → ship → bundle · images · hub → sbom · signature · jobs · sizing · project · host
+→ errors
 """
 
 from __future__ import annotations
@@ -25,13 +26,26 @@ ALLOWED: dict[str, set[str]] = {
     "sizing": {"project"},
     "jobs": {"project", "host", "sizing"},
     "sbom": set(),
-    "bundle": {"sbom"},
+    "signature": set(),
+    "bundle": {"sbom", "signature"},
     "hub": {"bundle", "project"},
     "images": {"project"},
-    "ship": {"bundle", "host", "project"},
+    "ship": {"bundle", "host", "project", "signature"},
     "run": {"ship", "bundle", "jobs", "host", "project"},
-    "workflow": {"run", "ship", "bundle", "sbom", "images", "hub", "host", "project"},
-    "cli": {"workflow", "run", "ship", "bundle", "sbom", "images", "hub", "jobs", "host", "project"},
+    "workflow": {"run", "ship", "bundle", "sbom", "signature", "images", "hub", "host", "project"},
+    "cli": {
+        "workflow",
+        "run",
+        "ship",
+        "bundle",
+        "sbom",
+        "signature",
+        "images",
+        "hub",
+        "jobs",
+        "host",
+        "project",
+    },
     "__main__": {"cli"},
 }
 """Part → parts it may import, beside itself and the ground."""

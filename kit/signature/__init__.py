@@ -1,0 +1,1 @@
+"""Who made a bundle: signatures, and whom this machine trusts."""

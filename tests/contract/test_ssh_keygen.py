@@ -1,0 +1,247 @@
+"""Signatures go both ways between kit and the real ssh-keygen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from kit.errors import ConfigError, VerificationError
+from kit.signature.allowed_signers import parse_allowed_signers
+from kit.signature.keys import proven_key
+from kit.signature.ssh_keygen import ssh_keygen_signer
+from kit.signature.trust import SIGNED, Rule, Trust
+from tests.unit.signature.soft_keys import KEYS, SoftKey, ed25519_key, rsa_key, sshsig
+
+pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="OpenSSH's client is not here")
+
+MESSAGE = b'{"kit_bundle":2,"name":"demo"}\n'
+MADE = {
+    "ed25519": ("-t", "ed25519"),
+    "ecdsa-256": ("-t", "ecdsa", "-b", "256"),
+    "ecdsa-384": ("-t", "ecdsa", "-b", "384"),
+    "ecdsa-521": ("-t", "ecdsa", "-b", "521"),
+    "rsa": ("-t", "rsa", "-b", "3072"),
+}
+
+
+def ssh_keygen(*words: str | Path, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        ["ssh-keygen", *map(str, words)], input=data, capture_output=True, check=False, timeout=60
+    )
+
+
+def make_key(path: Path, *words: str, passphrase: str = "") -> Path:
+    done = ssh_keygen("-q", "-N", passphrase, "-C", "test", "-f", path, *words)
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@dataclass(frozen=True)
+class Asked:
+    """ssh-keygen's own answer."""
+
+    folder: Path
+
+    def verify(self, signature: bytes, message: bytes, signers: str, name: str = "alice") -> bool:
+        (self.folder / "s.sig").write_bytes(signature)
+        (self.folder / "signers").write_text(signers)
+        words = ("-Y", "verify", "-n", "kit-bundle", "-I", name)
+        files = ("-f", self.folder / "signers", "-s", self.folder / "s.sig")
+        return ssh_keygen(*words, *files, data=message).returncode == 0
+
+    def check_novalidate(self, signature: bytes, message: bytes) -> bool:
+        (self.folder / "s.sig").write_bytes(signature)
+        words = ("-Y", "check-novalidate", "-n", "kit-bundle", "-s", self.folder / "s.sig")
+        return ssh_keygen(*words, data=message).returncode == 0
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Asked:
+    return Asked(tmp_path)
+
+
+def kit_knows(signature: bytes, message: bytes, signers: str, name: str = "alice") -> bool:
+    """Return what kit says to the question that `Asked.verify` asks."""
+    try:
+        allowed = parse_allowed_signers(signers, "signers")
+        rule = Rule(signers=(name,), signers_file="signers", allowed=allowed)
+        return Trust((rule,), time.time()).look(message, signature).status == SIGNED
+    except (VerificationError, ConfigError):
+        return False
+
+
+@pytest.mark.parametrize("hash_name", ["sha256", "sha512"])
+@pytest.mark.parametrize("kind", MADE)
+def test_kit_proves_what_ssh_keygen_signed(tmp_path: Path, kind: str, hash_name: str) -> None:
+    key = make_key(tmp_path / "key", *MADE[kind])
+    (tmp_path / "kit.json").write_bytes(MESSAGE)
+    words = ("-Y", "sign", "-n", "kit-bundle", "-O", f"hashalg={hash_name}", "-f", key)
+    assert ssh_keygen(*words, tmp_path / "kit.json").returncode == 0
+    signature = (tmp_path / "kit.json.sig").read_bytes()
+    fingerprint = ssh_keygen("-lf", f"{key}.pub").stdout.decode().split()[1]
+    assert proven_key(MESSAGE, signature).fingerprint == fingerprint
+    with pytest.raises(VerificationError):
+        proven_key(MESSAGE + b" ", signature)
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_ssh_keygen_verifies_what_kit_had_signed(tmp_path: Path, asked: Asked, kind: str) -> None:
+    key = make_key(tmp_path / "key", *MADE[kind])
+    signature = ssh_keygen_signer(key)(MESSAGE)
+    signers = f'alice namespaces="kit-bundle" {Path(f"{key}.pub").read_text()}'
+    assert asked.verify(signature, MESSAGE, signers)
+    assert asked.check_novalidate(signature, MESSAGE)
+    assert kit_knows(signature, MESSAGE, signers)
+    assert not asked.verify(signature, MESSAGE + b" ", signers)
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_ssh_keygen_agrees_on_every_kind_of_key(asked: Asked, kind: str) -> None:
+    # Security keys among them: the same bytes that a touched one would give, made in memory.
+    key = KEYS[kind]()
+    signature = sshsig(key, MESSAGE)
+    assert asked.verify(signature, MESSAGE, f"alice {key.line}\n")
+    assert kit_knows(signature, MESSAGE, f"alice {key.line}\n")
+    assert asked.check_novalidate(signature, MESSAGE)
+
+
+def test_ssh_keygen_refuses_with_kit(asked: Asked) -> None:
+    key = ed25519_key()
+    line = f"alice {key.line}\n"
+    other = KEYS["sk-ed25519"]()
+    touched = sshsig(other, MESSAGE)
+    for signature, signers in (
+        (sshsig(key, MESSAGE, namespace=b"file"), line),
+        (sshsig(key, MESSAGE, hash_name="sha1"), line),
+        (sshsig(key, MESSAGE, version=2), line),
+        (sshsig(key, b"other"), line),
+        (sshsig(rsa_key(algorithm="ssh-rsa"), MESSAGE), f"alice {rsa_key(algorithm='ssh-rsa').line}\n"),
+        (sshsig(SoftKey(key.type, ed25519_key().blob, key.sign), MESSAGE), line),
+        (touched, f"alice {KEYS['sk-ed25519']().line}\n"),
+    ):
+        assert not asked.verify(signature, MESSAGE, signers)
+        assert not kit_knows(signature, MESSAGE, signers)
+
+
+KEY = ed25519_key()
+SIGNATURE = sshsig(KEY, MESSAGE)
+LINES = (
+    f"alice {KEY.line}",
+    f"alice {KEY.line} a comment",
+    f"  alice\t{KEY.line}\r",
+    f'"alice" {KEY.line}',
+    f'"alice,bob" {KEY.line}',
+    f"bob,alice {KEY.line}",
+    f"al?ce {KEY.line}",
+    f"* {KEY.line}",
+    f"*,!alice {KEY.line}",
+    f"!alice,* {KEY.line}",
+    f"!bob {KEY.line}",
+    f"Alice {KEY.line}",
+    f"bob {KEY.line}\nalice {KEY.line}",
+    f"# note\n\n  # note\nalice {KEY.line}",
+    f'alice namespaces="kit-bundle" {KEY.line}',
+    f'alice NAMESPACES="kit-*" {KEY.line}',
+    f'alice namespaces="file" {KEY.line}',
+    f'alice namespaces="*,!kit-bundle" {KEY.line}',
+    f'alice namespaces="a \\"b\\",kit-bundle" {KEY.line}',
+    f'alice namespaces="a,namespaces=b",namespaces="kit-bundle" {KEY.line}',
+    f'alice namespaces="kit-bundle {KEY.line}',
+    f"alice namespaces=kit-bundle {KEY.line}",
+    f'alice valid-after="20200101" {KEY.line}',
+    f'alice valid-after="20990101Z" {KEY.line}',
+    f'alice valid-before="20200101Z" {KEY.line}',
+    f'alice valid-before="209901011200Z" {KEY.line}',
+    f'alice valid-before="20990101120000" {KEY.line}',
+    f'alice valid-after="20200101Z",valid-before="20990101Z",namespaces="kit-bundle" {KEY.line}',
+    f'alice valid-after="2020" {KEY.line}',
+    f'alice valid-after="20201301" {KEY.line}',
+    f"alice cert-authority {KEY.line}",
+    f"alice cert-authority {KEY.line}\nalice {KEY.line}",
+    f"alice colour=blue {KEY.line}",
+    f'alice namespaces="kit-bundle", {KEY.line}',
+    f"alice {ed25519_key().line}",
+    f"alice ssh-rsa {KEY.line.split()[1]}",
+    "alice",
+    KEY.line,
+    "",
+)
+
+
+@pytest.mark.parametrize("lines", LINES)
+def test_an_allowed_signers_file_means_the_same_to_both(asked: Asked, lines: str) -> None:
+    assert kit_knows(SIGNATURE, MESSAGE, lines + "\n") == asked.verify(SIGNATURE, MESSAGE, lines + "\n")
+
+
+# Keys that are not in a plain file.
+
+
+@pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An ssh-agent of this test's own."""
+    socket = tmp_path / "agent"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+    try:
+        while not socket.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.usefixtures("agent")
+def test_the_agent_signs_for_a_public_key(tmp_path: Path, asked: Asked) -> None:
+    key = make_key(tmp_path / "key", "-t", "ed25519")
+    subprocess.run(["ssh-add", "-q", str(key)], check=True, capture_output=True)
+    key.unlink()
+    signature = ssh_keygen_signer(tmp_path / "key.pub")(MESSAGE)
+    assert asked.verify(signature, MESSAGE, f"alice {(tmp_path / 'key.pub').read_text()}")
+
+
+def test_a_public_key_whose_secret_is_nowhere_does_not_sign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    make_key(tmp_path / "key", "-t", "ed25519").unlink()
+    with pytest.raises(ConfigError, match="did not sign"):
+        ssh_keygen_signer(tmp_path / "key.pub")(MESSAGE)
+
+
+def test_ssh_keygen_itself_asks_for_a_passphrase(
+    tmp_path: Path, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = make_key(tmp_path / "key", "-t", "ed25519", passphrase="open sesame")
+    askpass = tmp_path / "askpass"
+    askpass.write_text("#!/bin/sh\necho 'open sesame'\n")
+    askpass.chmod(0o755)
+    monkeypatch.setenv("SSH_ASKPASS", str(askpass))
+    monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
+    signature = ssh_keygen_signer(key)(MESSAGE)
+    assert asked.verify(signature, MESSAGE, f"alice {Path(f'{key}.pub').read_text()}")
+
+
+def test_a_key_too_short_is_refused_as_it_signs(tmp_path: Path) -> None:
+    key = make_key(tmp_path / "key", "-t", "rsa", "-b", "1024")
+    with pytest.raises((VerificationError, ConfigError)):
+        ssh_keygen_signer(key)(MESSAGE)
+
+
+def test_without_ssh_keygen_or_a_key_it_is_said_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match="no such key"):
+        ssh_keygen_signer(tmp_path / "missing")
+    (tmp_path / "key").write_bytes(b"")
+    monkeypatch.setenv("PATH", os.fspath(tmp_path))
+    with pytest.raises(ConfigError, match="no ssh-keygen here"):
+        ssh_keygen_signer(tmp_path / "key")
