@@ -13,9 +13,13 @@ from kit.cli.options import DEFAULT_FILE, DryRun, File, Json
 from kit.cli.output import bytes_text, show, shown_progress, table
 
 if TYPE_CHECKING:
+    from kit.workflow.check_lock import LockCheck
     from kit.workflow.make_bundle import BundlePlan, Made
     from kit.workflow.start_project import Started
     from kit.workflow.write_project_lock import Locked
+
+_SHOWN = 24
+"""Characters of a digest in a table; --json has all."""
 
 
 def init(
@@ -41,6 +45,10 @@ def lock(
     offline: Annotated[
         bool, typer.Option("--offline", help="Resolve what needs no network; list the rest as pending.")
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Write nothing; tell what has drifted, with exit code 3 if anything."),
+    ] = False,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -48,9 +56,36 @@ def lock(
     from kit.workflow.lock_project import make_lock
     from kit.workflow.write_project_lock import lock_project
 
+    if check:
+        _check(file, offline=offline, as_json=as_json)
+        return
     with shown_progress() as progress:
         result = lock_project(open_project(file), make_lock, progress, offline=offline, dry_run=dry_run)
     show(result, _locked, as_json=as_json)
+
+
+def _check(file: Path, *, offline: bool, as_json: bool) -> None:
+    from kit.workflow.check_lock import check_lock
+    from kit.workflow.lock_project import parts_of
+
+    with shown_progress() as progress:
+        result = check_lock(open_project(file), parts_of, progress, offline=offline)
+    show(result, _checked, as_json=as_json)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
+
+
+def _checked(result: LockCheck) -> Iterator[str]:
+    if result.drifts:
+        rows = [(d.part, d.kind, d.what, d.locked[:_SHOWN], d.now[:_SHOWN]) for d in result.drifts]
+        yield from table(("PART", "DRIFT", "WHAT", "LOCKED", "NOW"), rows)
+    yield from (f"not asked: {text}" for text in result.unasked)
+    if result.drifts:
+        count = f"{len(result.drifts)} drifted, {result.checked} parts looked at"
+        yield f"{result.path}: {count}; to mend it: kit lock"
+    else:
+        rest = f", {len(result.unasked)} not asked" if result.unasked else ""
+        yield f"{result.path}: nothing drifted; {result.checked} parts looked at{rest}"
 
 
 def _locked(result: Locked) -> Iterator[str]:

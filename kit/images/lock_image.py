@@ -40,22 +40,24 @@ class ImageResolver:
     def lock(self, image: str | NamedImage, before: ImageLock | None = None) -> ImageLock:
         """Return the resolved inputs of an image; what no network gives is listed as pending.
 
-        `before` is its lock of an earlier time: packages that were completed then need no index again
-        when nobody is to be asked. Raises ConfigError when the stack or the registry has no such image,
-        VerificationError when a registry contradicts itself.
+        `before` is its lock of an earlier time: what nobody tells now is taken from there, and packages that
+        were completed then need no index again. Raises ConfigError when the stack or the registry has no such
+        image, VerificationError when a registry contradicts itself.
         """
         if isinstance(image, NamedImage):
             parts = parse_reference(image.image)
             pulled = PulledImage(parts.tagged, parts.digest)
-            return self._upstream(image.name, pulled, {"image": image.image})
+            return self._upstream(image.name, pulled, {"image": image.image}, before)
         pins = find_stack(self.stack)
         rule = pins.image(image)
         if isinstance(rule, UpstreamImage):
-            return self._upstream(rule.name, rule.image, asdict(rule))
+            return self._upstream(rule.name, rule.image, asdict(rule), before)
         return self._built(rule, pins, before)
 
-    def _upstream(self, name: str, image: PulledImage, rule: dict[str, object]) -> ImageLock:
-        digest, pending = self._pin(image)
+    def _upstream(
+        self, name: str, image: PulledImage, rule: dict[str, object], before: ImageLock | None
+    ) -> ImageLock:
+        digest, pending = self._pin(image, before)
         inputs = hashlib.sha256(json.dumps([rule, digest], sort_keys=True).encode()).hexdigest()
         return ImageLock(name, image.reference, digest, f"sha256:{inputs}", None, pending, PLATFORM)
 
@@ -63,18 +65,19 @@ class ImageResolver:
         packages, pending = self._packages(rule, stack, before)
         digest, platform = None, ""
         if isinstance(rule.base, PulledImage):
-            digest, base_pending = self._pin(rule.base)
+            digest, base_pending = self._pin(rule.base, before)
             pending, platform = (*pending, *base_pending), PLATFORM
         if rule.devel is not None:
-            pending = (*pending, *self._pin(rule.devel)[1])
+            pending = (*pending, *self._pin(rule.devel, None)[1])
         recipe = Recipe(rule, stack, packages).with_base_digest(digest)
         base = rule.base.reference
         return ImageLock(rule.name, base, digest, recipe.digest, packages.digest, pending, platform)
 
-    def _pin(self, image: PulledImage) -> tuple[str | None, tuple[str, ...]]:
+    def _pin(self, image: PulledImage, before: ImageLock | None) -> tuple[str | None, tuple[str, ...]]:
         """Return the digest to pull; one that was given is kept, and confirmed where that can be had."""
+        known = before.base_digest if before and before.base == image.reference else None
         if self.offline:
-            return image.digest, () if image.digest else (f"digest of {image.reference}",)
+            return image.digest or known, () if image.digest else (f"digest of {image.reference}",)
         asked = mirrored(image.reference, self.mirrors.registry)
         if image.digest:
             asked = f"{parse_reference(asked).name}@{image.digest}"
@@ -83,7 +86,7 @@ class ImageResolver:
         except TransferError as error:
             if image.digest:  # known already; the bundle cannot be made of other bytes
                 return image.digest, ()
-            return None, (f"digest of {image.reference} ({_one_line(error)})",)
+            return known, (f"digest of {image.reference} ({_one_line(error)})",)
         except ConfigError as error:
             if asked == image.reference or image.digest:
                 raise

@@ -2,38 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING
 
 import kit
-from kit.project.lock import Lock, project_digest
+from kit.project.lock import ImageLock, Lock, TreePin, project_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from kit.progress import Progress
     from kit.project.load import LoadedProject
-    from kit.project.lock import ImageLock, TreePin
     from kit.project.model import DatasetSpec, ModelSpec
 
 KIT_IMAGE = "kit"
 """kit's own image is part of every bundle: it is what works on the hosts."""
 
 
-def _lock_images(loaded: LoadedProject, *, offline: bool, progress: Progress) -> tuple[ImageLock, ...]:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a lock that is still to be resolved."""
+
+    name: str
+    """As in `image train`."""
+    resolve: Callable[[], ImageLock | TreePin]
+    """Raises ConfigError, VerificationError, TransferError or UnreachableError."""
+
+
+def parts_of(loaded: LoadedProject, *, offline: bool, before: Lock | None = None) -> tuple[Part, ...]:
+    """Return the parts of a project's lock: kit's own image and the others, models, datasets.
+
+    With `before`, what nobody tells (because of `offline`, or for want of an answer) is taken from that
+    lock, and still listed as pending.
+    """
+    return (*_images(loaded, offline=offline, before=before), *_trees(loaded, offline=offline))
+
+
+def _images(loaded: LoadedProject, *, offline: bool, before: Lock | None) -> Iterator[Part]:
     from kit.images.lock_image import ImageResolver
     from kit.project.model import NamedImage
 
     project = loaded.project
     resolver = ImageResolver(project.stack, project.mirrors, offline)
-    locks = []
     for image in (KIT_IMAGE, *project.images):
         name = image.name if isinstance(image, NamedImage) else image
-        progress.start(f"lock image {name}")
-        locks.append(resolver.lock(image))
-        progress.finish(f"lock image {name}")
-    return tuple(locks)
+        earlier = before.image(name) if before else None
+        yield Part(f"image {name}", partial(resolver.lock, image, earlier))
 
 
-def _pin_trees(loaded: LoadedProject, *, offline: bool, progress: Progress) -> tuple[TreePin, ...]:
+def _trees(loaded: LoadedProject, *, offline: bool) -> Iterator[Part]:
     from kit.hub.pin_tree import pin_tree
 
     project = loaded.project
@@ -41,26 +60,28 @@ def _pin_trees(loaded: LoadedProject, *, offline: bool, progress: Progress) -> t
         ("model", name, spec) for name, spec in project.models.items()
     ]
     wanted += [("dataset", name, spec) for name, spec in project.datasets.items()]
-    pins = []
     for kind, name, spec in wanted:
-        progress.start(f"lock {kind} {name}")
-        pins.append(pin_tree(kind, name, spec, loaded.folder, project.mirrors, offline=offline))
-        progress.finish(f"lock {kind} {name}")
-    return tuple(pins)
+        pin = partial(pin_tree, kind, name, spec, loaded.folder, project.mirrors, offline=offline)
+        yield Part(f"{kind} {name}", pin)
 
 
 def make_lock(loaded: LoadedProject, *, offline: bool, progress: Progress) -> Lock:
     """Return the lock of a project.
 
     With `offline`, what only a network can tell is left pending and named in the lock. Raises
-    ConfigError for what cannot be resolved as written, UnreachableError when a registry or hub
-    does not answer.
+    ConfigError for what cannot be resolved as written, UnreachableError when a hub does not answer,
+    VerificationError when a registry or hub contradicts itself.
     """
+    found: list[ImageLock | TreePin] = []
+    for part in parts_of(loaded, offline=offline):
+        progress.start(f"lock {part.name}")
+        found.append(part.resolve())
+        progress.finish(f"lock {part.name}")
     return Lock(
         kit_version=kit.__version__,
         stack=loaded.project.stack,
         project_digest=project_digest(loaded.project),
         locked=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        images=_lock_images(loaded, offline=offline, progress=progress),
-        trees=_pin_trees(loaded, offline=offline, progress=progress),
+        images=tuple(part for part in found if isinstance(part, ImageLock)),
+        trees=tuple(part for part in found if isinstance(part, TreePin)),
     )

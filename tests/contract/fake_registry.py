@@ -67,9 +67,9 @@ class FakeRegistry:
     def paths(self) -> list[str]:
         return [seen.path for seen in self.seen]
 
-    def add_image(self, repository: str, tag: str, architecture: str = "amd64") -> str:
+    def add_image(self, repository: str, tag: str, architecture: str = "amd64", note: str = "") -> str:
         """Hold an image for a platform; return the digest of its manifest."""
-        config = json.dumps({"os": "linux", "architecture": architecture, "name": repository}).encode()
+        config = json.dumps({"os": "linux", "architecture": architecture, "note": note}).encode()
         self.blobs[digest_of(config)] = config
         manifest = {
             "schemaVersion": 2,
