@@ -39,7 +39,6 @@ class BundleSummary:
     """sha256 of kit.json."""
     kit_version: str
     lock_digest: str
-    signed: bool
     blobs: int
     size: int
     """Stored bytes, each blob once."""
@@ -54,14 +53,13 @@ def _summarize_part(part: Image | FileTree) -> PartSummary:
 
 
 def summarize(manifest: Manifest) -> BundleSummary:
-    """Return the summary of a bundle; without a signature it is called unsigned."""
+    """Return the summary of a bundle. Who signed it stands beside kit.json, not in it."""
     return BundleSummary(
         name=manifest.name,
         stack=manifest.stack,
         digest=blob_of(dump_manifest(manifest)).digest,
         kit_version=manifest.kit_version,
         lock_digest=manifest.lock_digest,
-        signed=False,
         blobs=len(manifest.blobs),
         size=sum(blob.size for blob in manifest.blobs),
         parts=tuple(_summarize_part(part) for part in manifest.parts),

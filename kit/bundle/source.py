@@ -1,16 +1,17 @@
 """Opening a bundle, in either form, without trusting any of it before it is checked.
 
-Order of checks: kit.json is parsed strictly; every part's own manifest must follow from it;
-index.json and oci-layout must be the bytes that follow from it; kit.lock must have the sha256
-that it names; every blob must be a plain file of exactly the size it gives. Hashes of blobs are
-checked while they are read, by `read` or by `verify_bundle`.
+Order of checks: whoever judges signatures is given kit.json's bytes and kit.json.sig, before
+anything of them is understood; kit.json is parsed strictly; every part's own manifest must follow
+from it; index.json and oci-layout must be the bytes that follow from it; kit.lock must have the
+sha256 that it names; every blob must be a plain file of exactly the size it gives. Hashes of blobs
+are checked while they are read, by `read` or by `verify_bundle`.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from kit.bundle.digest import blob_of, open_regular, read_file, verified, wrong_bytes
@@ -34,12 +35,17 @@ from kit.bundle.tar_form import (
     tar_header,
 )
 from kit.errors import ConfigError, VerificationError
+from kit.signature.trust import NOTHING_DEMANDED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from kit.bundle.manifest import Blob, Manifest
+    from kit.signature.trust import Verdict
+
+    Judge = Callable[[bytes, bytes | None, str], Verdict]
+    """Given kit.json, kit.json.sig and the bundle's place; raises VerificationError to refuse it."""
 
 SMALL_LIMIT = 64 << 20
 """Most bytes that kit.json or kit.lock may have."""
@@ -69,6 +75,10 @@ class BundleSource(Protocol):
     @property
     def signature_bytes(self) -> bytes | None:
         """kit.json.sig, or None when the bundle is not signed."""
+
+    @property
+    def signature(self) -> Verdict:
+        """Who signed it, as far as this machine can tell."""
 
     def read(self, digest: str) -> Iterator[bytes]:
         """Yield a blob's bytes; they must not be used before the iterator has ended.
@@ -119,6 +129,7 @@ class _OpenedBundle:
     manifest_bytes: bytes = field(repr=False)
     lock_bytes: bytes = field(repr=False)
     signature_bytes: bytes | None = field(repr=False)
+    signature: Verdict
     places: dict[str, _Place] = field(repr=False)
 
     def _place(self, digest: str) -> _Place:
@@ -140,17 +151,25 @@ class _OpenedBundle:
         return read_file(place.path, place.offset + offset, wanted)
 
 
-def open_bundle(path: Path) -> BundleSource:
+def open_bundle(path: Path, judge: Judge = NOTHING_DEMANDED.judge) -> BundleSource:
     """Return the bundle at `path`, a folder or a tarball.
 
+    Unless told otherwise, `judge` demands no signature, and refuses one of other bytes.
     Raises ConfigError when there is none, VerificationError when it is not whole or not as kit
     makes it, TransferError when it cannot be read.
     """
     if path.is_dir():
-        return _open_folder(path)
+        return _open_folder(path, judge)
     if path.is_file():
-        return _open_tarball(path)
+        return _open_tarball(path, judge)
     raise ConfigError("no bundle here", where=str(path), fix="kit bundle, or name one with -b PATH")
+
+
+def with_signature(source: BundleSource, signature: bytes) -> BundleSource:
+    """Return an opened bundle with another signature, to be written in the tarball form."""
+    if not isinstance(source, _OpenedBundle):
+        raise TypeError(f"not a bundle that was opened here: {source!r}")
+    return replace(source, signature_bytes=signature)
 
 
 def _read_fixed(folder: Path, name: str) -> bytes:
@@ -173,10 +192,11 @@ def _folder_signature(folder: Path) -> bytes | None:
     return _read_whole(path, SIGNATURE_LIMIT) if path.is_symlink() or path.exists() else None
 
 
-def _open_folder(folder: Path) -> BundleSource:
+def _open_folder(folder: Path, judge: Judge) -> BundleSource:
     if not current_file(folder, MANIFEST_NAME).exists():
         raise ConfigError("no bundle in this folder", where=str(folder), fix="kit bundle")
     data, signature = _read_fixed(folder, MANIFEST_NAME), _folder_signature(folder)
+    verdict = judge(data, signature, str(folder))
     manifest = trusted_manifest(data)
     files = {name: data if name == MANIFEST_NAME else _read_fixed(folder, name) for name in FIXED_NAMES}
     check_fixed_files(manifest, files, str(folder))
@@ -185,7 +205,7 @@ def _open_folder(folder: Path) -> BundleSource:
         path = folder / blob_name(blob.digest)
         _check_file(path, blob)
         places[blob.digest] = _Place(path, 0, blob)
-    return _OpenedBundle(str(folder), manifest, data, files[LOCK_NAME], signature, places)
+    return _OpenedBundle(str(folder), manifest, data, files[LOCK_NAME], signature, verdict, places)
 
 
 def _check_file(path: Path, blob: Blob) -> None:
@@ -203,12 +223,13 @@ def _range(path: Path, offset: int, length: int) -> bytes:
     return b"".join(read_file(path, offset, length))
 
 
-def _open_tarball(path: Path) -> BundleSource:
+def _open_tarball(path: Path, judge: Judge) -> BundleSource:
     where = str(path)
     size = read_size(_range(path, 0, BLOCK), MANIFEST_NAME, SMALL_LIMIT, where)
     data = _range(path, BLOCK, size)
     signature = _tarball_signature(path, Member(MANIFEST_NAME, size, 0).end)
     signature_size = None if signature is None else len(signature)
+    verdict = judge(data, signature, where)
     manifest = trusted_manifest(data)
     first = plan_members(manifest, size, 0, signature_size)
     lock = next(member for member in first if member.name == LOCK_NAME)
@@ -221,7 +242,7 @@ def _open_tarball(path: Path) -> BundleSource:
     blobs = {
         blob.digest: _Place(path, places[blob_name(blob.digest)].data_offset, blob) for blob in manifest.blobs
     }
-    return _OpenedBundle(where, manifest, data, files[LOCK_NAME], signature, blobs)
+    return _OpenedBundle(where, manifest, data, files[LOCK_NAME], signature, verdict, blobs)
 
 
 def _tarball_signature(path: Path, offset: int) -> bytes | None:

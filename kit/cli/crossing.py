@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kit.cli.opening import local_manifest, open_project, open_source
+from kit.cli.opening import local_manifest, open_bundle_here, open_project
 from kit.cli.options import DEFAULT_FILE, Bundle, DryRun, File, HostNames, Json
-from kit.cli.output import bytes_text, show, shown_progress, table
+from kit.cli.output import bytes_text, plain, show, shown_progress, table
 
 if TYPE_CHECKING:
     from kit.run.check_hosts import CheckResult
@@ -30,13 +30,18 @@ def ship(
 
     loaded = open_project(file)
     names = chosen_hosts(loaded, tuple(host or ()))
-    source = open_source(file, bundle)
+    found = open_bundle_here(file, bundle)
+    told = plain(found.provenance)
+    head = f"{found.source.manifest.name}: {found.provenance.text}"
     if dry_run:
-        show(plan_project_ship(loaded, source, names, connect), _planned, as_json=as_json)
+        plan = plan_project_ship(loaded, found.source, names, connect)
+        show({**plain(plan), **told}, lambda _: (head, *_planned(plan)), as_json=as_json)
         return
     with shown_progress() as progress:
-        result = ship_project(loaded, source, names, connect, progress)
-    show(result, _shipped, as_json=as_json)
+        progress.note(head)
+        result = ship_project(loaded, found.source, names, connect, progress)
+    found.accept()
+    show({**plain(result), **told}, lambda _: (head, *_shipped(result)), as_json=as_json)
 
 
 def _planned(plan: ShipPlan) -> Iterator[str]:

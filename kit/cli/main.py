@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kit.cli import agent, crossing, launching, preparing, reading, watching
+from kit.cli import agent, crossing, launching, preparing, reading, signing, watching
 from kit.cli.group import KitGroup
 
 EXIT_CODES = """Exit codes: 0 done, 1 a bug in kit, 2 wrong usage or configuration, 3 verification
@@ -18,6 +18,7 @@ COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (preparing.init, "kit init --stack cu126"),
     (preparing.lock, "kit lock"),
     (preparing.bundle, "kit bundle -o crossing.tar"),
+    (signing.sign, "kit sign -b crossing.tar --key ~/.ssh/id_ed25519"),
     (reading.inspect, "kit inspect -b crossing.tar"),
     (reading.verify, "kit verify -b crossing.tar"),
     (crossing.ship, "kit ship -b crossing.tar --host gpu1"),

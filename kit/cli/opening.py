@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from kit.bundle.manifest import Manifest
     from kit.bundle.source import BundleSource
     from kit.project.load import LoadedProject
+    from kit.workflow.open_trusted import TrustedBundle
 
 
 def open_project(file: Path) -> LoadedProject:
@@ -33,11 +34,20 @@ def bundle_path(file: Path, bundle: Path | None) -> Path:
     return bundle if bundle is not None else file.parent / "bundle"
 
 
-def open_source(file: Path, bundle: Path | None) -> BundleSource:
-    """Return the bundle. Raises ConfigError when there is none, VerificationError when it is not right."""
-    from kit.bundle.source import open_bundle
+def open_bundle_here(file: Path, bundle: Path | None, allowed_signers: Path | None = None) -> TrustedBundle:
+    """Return the bundle, with what this machine can tell of who made it and how old it is.
 
-    return open_bundle(bundle_path(file, bundle))
+    The one door for bundles: whatever trust.yaml demands is demanded here. Raises ConfigError when
+    there is none, VerificationError when it is not right or not what is demanded.
+    """
+    from kit.workflow.open_trusted import open_trusted
+
+    return open_trusted(bundle_path(file, bundle), allowed_signers)
+
+
+def open_source(file: Path, bundle: Path | None) -> BundleSource:
+    """Return the bundle alone. Raises as `open_bundle_here` does."""
+    return open_bundle_here(file, bundle).source
 
 
 def local_manifest(file: Path, bundle: Path | None) -> Manifest | None:

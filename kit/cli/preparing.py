@@ -11,6 +11,7 @@ import typer
 from kit.cli.opening import open_project
 from kit.cli.options import DEFAULT_FILE, DryRun, File, Json
 from kit.cli.output import bytes_text, show, shown_progress, table
+from kit.cli.signing import SignKey, signer_for
 
 if TYPE_CHECKING:
     from kit.workflow.check_lock import LockCheck
@@ -105,18 +106,21 @@ def bundle(
         Path | None,
         typer.Option("--out", "-o", help="A folder, or NAME.tar for one file.  [default: bundle]"),
     ] = None,
+    sign: SignKey = None,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Build, fetch and pack everything that kit.lock pins."""
+    """Build, fetch and pack everything that kit.lock pins; with --sign, sign it."""
     from kit.workflow.make_bundle import make_bundle, plan_bundle, real_tools
 
     loaded = open_project(file)
-    if dry_run:
-        show(plan_bundle(loaded, out), _planned, as_json=as_json)
-        return
     with shown_progress() as progress:
-        result = make_bundle(loaded, out, real_tools(), progress)
+        # A key that is not there is noticed before hours of building.
+        tools = real_tools(signer_for(sign, progress) if sign else None)
+        if dry_run:
+            show(plan_bundle(loaded, out), _planned, as_json=as_json)
+            return
+        result = make_bundle(loaded, out, tools, progress)
     show(result, _made, as_json=as_json)
 
 
@@ -129,4 +133,5 @@ def _planned(plan: BundlePlan) -> Iterator[str]:
 def _made(made: Made) -> Iterator[str]:
     rows = [(part.kind, part.name, bytes_text(part.size), part.reference) for part in made.parts]
     yield from table(("KIND", "NAME", "SIZE", "REFERENCE"), rows)
-    yield f"{made.name}: {made.path}, {bytes_text(made.bytes)}, {made.digest} (unsigned)"
+    yield f"{made.name}: {made.path}, {bytes_text(made.bytes)}, {made.digest}"
+    yield made.signature.text

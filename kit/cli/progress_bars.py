@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -19,6 +20,8 @@ from rich.progress import (
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.progress import Task, TaskID
 
 PARTS = 1000
@@ -97,6 +100,15 @@ class BarProgress:
     def note(self, text: str) -> None:
         """Print the line above the bars."""
         self._console.print(text, highlight=False, markup=False)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal to somebody who asks a question there."""
+        self._bars.stop()
+        try:
+            yield
+        finally:
+            self._bars.start()
 
     def close(self) -> None:
         """Take the bars away."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from kit.cli.output import bytes_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SECONDS_BETWEEN_LINES = 5.0
 """A task says no more than one line in this time, beside its first and its last."""
@@ -84,6 +85,11 @@ class LineProgress:
         """Write the line."""
         with self._lock:
             self._write(text)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal to somebody who asks a question there: lines are in nobody's way."""
+        yield
 
     def close(self) -> None:
         """Nothing is left open."""

@@ -80,12 +80,12 @@ class Trust:
         """Whether a bundle older than one of the same name seen here is refused."""
         return any(rule.refuse_older for rule in self.rules)
 
-    def look(self, manifest_bytes: bytes, signature: bytes | None) -> Verdict:
-        """Return who signed, demanding nothing of it.
+    def look(self, manifest_bytes: bytes, signature: bytes | None, where: str) -> Verdict:
+        """Return who signed the bundle at `where`, demanding nothing of it.
 
         Raises VerificationError when the signature is not one of these bytes.
         """
-        verdicts = self._verdicts(manifest_bytes, signature)
+        verdicts = self._verdicts(manifest_bytes, signature, where)
         return next((verdict for verdict in verdicts if verdict.status == SIGNED), verdicts[0])
 
     def judge(self, manifest_bytes: bytes, signature: bytes | None, where: str) -> Verdict:
@@ -94,25 +94,30 @@ class Trust:
         Raises VerificationError when the signature is not one of these bytes, or not what a rule
         demands.
         """
-        try:
-            verdicts = self._verdicts(manifest_bytes, signature)
-        except VerificationError as error:
-            error.where = f"{where}: {error.where}"
-            raise
+        verdicts = self._verdicts(manifest_bytes, signature, where)
         for rule, verdict in zip(self.rules, verdicts, strict=False):
             if rule.require_signature and verdict.status != SIGNED:
                 raise _not_trusted(verdict, rule, where)
         return next((verdict for verdict in verdicts if verdict.status == SIGNED), verdicts[0])
 
-    def _verdicts(self, manifest_bytes: bytes, signature: bytes | None) -> tuple[Verdict, ...]:
+    def _verdicts(self, manifest_bytes: bytes, signature: bytes | None, where: str) -> tuple[Verdict, ...]:
         """Return one verdict a rule, and one without any rule when there is none."""
         rules = self.rules or (Rule(),)
         if signature is None:
-            return (Verdict(),) * len(rules)
+            return (NOT_SIGNED,) * len(rules)
         from kit.signature.keys import proven_key
 
-        key = proven_key(manifest_bytes, signature)
+        try:
+            key = proven_key(manifest_bytes, signature)
+        except VerificationError as error:
+            error.where = f"{where}: {error.where}"
+            raise
         return tuple(_verdict(key, rule, self.at) for rule in rules)
+
+
+NOT_SIGNED = Verdict()
+NOTHING_DEMANDED = Trust()
+"""Demands no signature; one of other bytes is refused all the same."""
 
 
 def _verdict(key: PublicKey, rule: Rule, at: float) -> Verdict:

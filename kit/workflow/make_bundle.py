@@ -14,6 +14,7 @@ from kit.bundle.write_tarball import write_tarball
 from kit.errors import ConfigError
 from kit.hub.hub_cache import default_cache
 from kit.project.lock import dump_lock, load_lock, require_complete
+from kit.signature.trust import NOT_SIGNED, NOTHING_DEMANDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from kit.project.load import LoadedProject
     from kit.project.lock import ImageLock, Lock, TreePin
     from kit.project.model import Mirrors
+    from kit.signature.trust import Trust, Verdict
 
 LOCK = "kit.lock"
 BUNDLE = "bundle"
@@ -40,6 +42,10 @@ class BundleTools:
     """Returns the ID of an image in the engine."""
     fetch: Callable[[TreePin, Path, Path, Progress, Mirrors], LocalTree]
     engine: ImageSource
+    sign: Callable[[bytes], bytes] | None = None
+    """Returns kit.json.sig for kit.json; None leaves the bundle unsigned, or as it was signed."""
+    trust: Trust = NOTHING_DEMANDED
+    """Whose keys this machine knows; nothing is demanded of a bundle made here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ class Made:
     bytes: int
     """Of all its blobs, or of the tarball."""
     parts: tuple[PartSummary, ...]
+    signature: Verdict = NOT_SIGNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +73,18 @@ class BundlePlan:
     """(kind and name, files, bytes)"""
 
 
-def real_tools() -> BundleTools:
+def real_tools(sign: Callable[[bytes], bytes] | None = None) -> BundleTools:
     """Return the tools that use the docker engine and the hubs."""
     from kit.bundle.docker_engine import DockerEngine
     from kit.hub.fetch_tree import fetch_tree
     from kit.images.build_image import build_image
     from kit.images.docker_engine import DockerCommand
+    from kit.signature.read_trust import read_trust
 
     def build(lock: ImageLock, stack: str, mirrors: Mirrors, progress: Progress) -> str:
         return build_image(lock.name, stack, lock, mirrors, DockerCommand(), progress).image_id
 
-    return BundleTools(build, fetch_tree, DockerEngine())
+    return BundleTools(build, fetch_tree, DockerEngine(), sign, read_trust())
 
 
 def locked(loaded: LoadedProject) -> Lock:
@@ -125,8 +133,9 @@ def make_bundle(loaded: LoadedProject, out: Path | None, tools: BundleTools, pro
     trees = tuple(tools.fetch(pin, loaded.folder, cache, progress, mirrors) for pin in lock.trees)
     images = tuple((image.name, tools.build(image, lock.stack, mirrors, progress)) for image in lock.images)
     request = PackRequest(loaded.name, lock.stack, dump_lock(lock), lock.locked, images, trees)
-    summary = summarize(pack_bundle(request, tools.engine, FolderTarget(folder), progress))
+    summary = summarize(pack_bundle(request, tools.engine, FolderTarget(folder), progress, tools.sign))
     path, size = folder, summary.size
     if out is not None and out.suffix == TARBALL:
         path, size = out, write_tarball(open_bundle(folder), out, progress)
-    return Made(summary.name, summary.digest, str(path), size, summary.parts)
+    signature = open_bundle(path, tools.trust.look).signature
+    return Made(summary.name, summary.digest, str(path), size, summary.parts, signature)

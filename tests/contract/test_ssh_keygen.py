@@ -72,7 +72,7 @@ def kit_knows(signature: bytes, message: bytes, signers: str, name: str = "alice
     try:
         allowed = parse_allowed_signers(signers, "signers")
         rule = Rule(signers=(name,), signers_file="signers", allowed=allowed)
-        return Trust((rule,), time.time()).look(message, signature).status == SIGNED
+        return Trust((rule,), time.time()).look(message, signature, "/b").status == SIGNED
     except (VerificationError, ConfigError):
         return False
 

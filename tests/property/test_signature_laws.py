@@ -136,7 +136,7 @@ def test_any_document_is_a_policy_or_refused(document: object) -> None:
 def test_a_signer_is_named_exactly_when_the_key_is_there(kind: str, listed: set[str]) -> None:
     text = "".join(f"{name}@example.com {MADE[name].line}\n" for name in sorted(listed))
     rule = Rule(signers_file="x", allowed=parse_allowed_signers(text, "x"))
-    verdict = Trust((rule,)).look(MESSAGE, FILES[kind])
+    verdict = Trust((rule,)).look(MESSAGE, FILES[kind], "/b")
     assert (verdict.status == SIGNED) == (kind in listed)
     assert verdict.signer == (f"{kind}@example.com" if kind in listed else "")
 

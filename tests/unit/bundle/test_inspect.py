@@ -15,7 +15,3 @@ def test_a_summary_says_what_a_bundle_holds() -> None:
     assert (tree.kind, tree.reference, tree.pieces) == ("model", "folder:model", 2)
     assert summary.size == image.size + tree.size
     assert summary.blobs == len(manifest().blobs)
-
-
-def test_a_bundle_without_a_signature_is_called_unsigned() -> None:
-    assert summarize(manifest()).signed is False

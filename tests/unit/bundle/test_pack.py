@@ -16,6 +16,7 @@ from kit.errors import ConfigError, EngineError, VerificationError
 from kit.progress import NoProgress
 from tests.unit.bundle.factories import BASE_LAYER, TOP_LAYER, local_tree, pack_request, packed_bundle
 from tests.unit.bundle.fake_engine import FORMS, FakeEngine, hexdigest, tar_of
+from tests.unit.signature.soft_keys import ed25519_key, sshsig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,12 +106,14 @@ def test_a_signature_stays_as_long_as_kit_json_does(tmp_path: Path) -> None:
     engine = FakeEngine()
     pack(pack_request(engine, tmp_path), engine, tmp_path)
     signature = tmp_path / "bundle" / "kit.json.sig"
-    signature.write_bytes(b"signature")
+    signature.write_bytes(sshsig(ed25519_key(), (tmp_path / "bundle" / "kit.json").read_bytes()))
+    before = signature.read_bytes()
     pack(pack_request(engine, tmp_path), engine, tmp_path)
-    assert signature.read_bytes() == b"signature"
+    assert signature.read_bytes() == before
     request = pack_request(engine, tmp_path, images=(("train", engine.add(BASE_LAYER, NEW_TOP)),))
     pack(request, engine, tmp_path)
     assert not signature.exists()
+    assert open_bundle(tmp_path / "bundle").signature.status == "unsigned"
 
 
 def test_a_bundle_is_signed_as_it_is_published(tmp_path: Path) -> None:

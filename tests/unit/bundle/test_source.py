@@ -204,6 +204,7 @@ HOSTILE = [
     _extra("device", type=tarfile.CHRTYPE, devmajor=1, devminor=5),
     _extra("pipe", type=tarfile.FIFOTYPE),
     _extra("folder", type=tarfile.DIRTYPE),
+    _extra("kit.json.sig"),
     _extra("kit.json.sig", type=tarfile.SYMTYPE, linkname="kit.json"),
     _extra("kit.json", pax_headers={"path": "/etc/passwd"}),
 ]

@@ -10,6 +10,7 @@ from kit.bundle.write_tarball import tarball_chunks, tarball_size, write_tarball
 from kit.errors import TransferError, VerificationError
 from kit.progress import NoProgress
 from tests.unit.bundle.factories import packed_bundle
+from tests.unit.signature.soft_keys import ed25519_key, sshsig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,13 +34,13 @@ def test_kit_json_comes_first_and_blobs_in_order(tmp_path: Path) -> None:
 
 
 def test_a_signature_comes_right_after_kit_json(tmp_path: Path) -> None:
-    packed_bundle(tmp_path)
-    (tmp_path / "bundle" / "kit.json.sig").write_bytes(b"signature")
+    signature = sshsig(ed25519_key(), packed_bundle(tmp_path).manifest_bytes)
+    (tmp_path / "bundle" / "kit.json.sig").write_bytes(signature)
     write_tarball(open_bundle(tmp_path / "bundle"), tmp_path / "b.tar", NoProgress())
     with tarfile.open(tmp_path / "b.tar") as tar:
         assert tar.getnames()[:3] == ["kit.json", "kit.json.sig", "index.json"]
     again = open_bundle(tmp_path / "b.tar")
-    assert again.signature_bytes == b"signature"
+    assert again.signature_bytes == signature
     assert b"".join(tarball_chunks(again)) == (tmp_path / "b.tar").read_bytes()
 
 

@@ -19,7 +19,10 @@ from kit.run.plan import PlannedFile, PlannedHost
 from kit.run.status import HostRow, RunRow, Status
 from kit.run.up import UpResult
 from kit.ship.receipt import Receipt
+from kit.signature.seen import Older, SeenBundle
+from kit.signature.trust import Verdict
 from kit.workflow.make_bundle import BundlePlan, Made
+from kit.workflow.open_trusted import Provenance
 from kit.workflow.ship_project import Shipped, ShipPlan, ShipStep
 from kit.workflow.write_project_lock import Locked
 
@@ -166,7 +169,7 @@ def test_a_lock_tells_what_changed_and_what_is_open() -> None:
 
 
 def test_a_bundle_is_told_part_by_part() -> None:
-    assert "unsigned" in list(preparing._made(Made("demo", "sha256:x", "/b", 5, ())))[-1]
+    assert list(preparing._made(Made("demo", "sha256:x", "/b", 5, ())))[-1] == "unsigned"
     plan = BundlePlan("demo", "/b", ("train",), (("model m", 2, 1000),))
     assert list(preparing._planned(plan))[1:] == [
         "  build or pull image train",
@@ -177,4 +180,17 @@ def test_a_bundle_is_told_part_by_part() -> None:
 def test_a_verified_bundle_is_still_called_unsigned() -> None:
     from kit.bundle.verify import VerifyReport
 
-    assert "unsigned" in next(iter(reading._verified(VerifyReport(3, 100))))
+    lines = list(reading._verified(VerifyReport(3, 100), Provenance(Verdict())))
+    assert lines == ["whole: 3 blobs, 100 B; unsigned", "who made it is not proven"]
+
+
+def test_a_verified_bundle_tells_who_signed_it_and_that_it_is_older() -> None:
+    from kit.bundle.verify import VerifyReport
+
+    newer = SeenBundle("2026-05-01T12:30:00Z", "sha256:x", "2026-05-02T00:00:00Z")
+    provenance = Provenance(
+        Verdict("signed", "alice", "ssh-ed25519", "SHA256:x"), Older("2026-03-01T00:00:00Z", newer)
+    )
+    (line,) = reading._verified(VerifyReport(3, 100), provenance)
+    assert line.startswith("whole: 3 blobs, 100 B; signed by alice (ssh-ed25519 SHA256:x); older than")
+    assert line.endswith("2026-05-01T12:30:00Z seen here")

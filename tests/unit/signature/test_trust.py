@@ -90,7 +90,7 @@ def test_of_two_policies_each_is_obeyed() -> None:
             judge(sshsig(ALICE, MESSAGE), *order)
         assert judge(sshsig(BOB, MESSAGE), *order).signer.startswith("bob")
         # Looking demands nothing, and tells what any of them knows.
-        assert Trust(order).look(MESSAGE, sshsig(ALICE, MESSAGE)).status == SIGNED
+        assert Trust(order).look(MESSAGE, sshsig(ALICE, MESSAGE), "/b").status == SIGNED
 
 
 def test_an_older_bundle_is_refused_when_any_policy_says_so() -> None:

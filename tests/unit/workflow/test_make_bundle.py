@@ -15,8 +15,11 @@ from kit.errors import ConfigError, EngineError
 from kit.progress import NoProgress
 from kit.project.load import LoadedProject, parse_project
 from kit.project.lock import ImageLock, Lock, PinnedFile, TreePin, project_digest, write_lock
+from kit.signature.allowed_signers import parse_allowed_signers
+from kit.signature.trust import Rule, Trust
 from kit.workflow.make_bundle import BundleTools, Made, bundle_folder, make_bundle, plan_bundle
 from tests.factories import project_document
+from tests.unit.signature.soft_keys import ed25519_key, sshsig
 
 DATA = b"weights"
 
@@ -72,6 +75,30 @@ def test_a_tarball_is_written_beside_the_folder_it_grows_in(tmp_path: Path) -> N
     made = make(tmp_path, tmp_path / "crossing.tar")
     assert made.bytes == (tmp_path / "crossing.tar").stat().st_size
     assert open_bundle(tmp_path / "crossing.tar").manifest == open_bundle(tmp_path / "bundle").manifest
+
+
+@pytest.mark.parametrize("form", ["bundle", "crossing.tar"])
+def test_a_bundle_is_signed_as_it_is_made(tmp_path: Path, form: str) -> None:
+    project, key = loaded(tmp_path), ed25519_key()
+    write_lock(tmp_path / "kit.lock", lock_for(project))
+    allowed = parse_allowed_signers(f"alice {key.line}\n", "signers")
+    signing = replace(
+        tools(tmp_path),
+        sign=lambda message: sshsig(key, message),
+        trust=Trust((Rule(signers_file="signers", allowed=allowed, require_signature=True),)),
+    )
+    made = make_bundle(project, tmp_path / form, signing, NoProgress())
+    assert (made.signature.status, made.signature.signer) == ("signed", "alice")
+    assert open_bundle(tmp_path / form).signature.fingerprint == made.signature.fingerprint
+    # Made again without a key: the same bytes, so the signature stays.
+    assert make(tmp_path, tmp_path / form).signature.status == "unknown"
+
+
+def test_a_bundle_made_without_a_key_is_unsigned_whatever_this_machine_demands(tmp_path: Path) -> None:
+    project = loaded(tmp_path)
+    write_lock(tmp_path / "kit.lock", lock_for(project))
+    demanding = replace(tools(tmp_path), trust=Trust((Rule("x", require_signature=True),)))
+    assert make_bundle(project, None, demanding, NoProgress()).signature.status == "unsigned"
 
 
 def test_the_same_lock_gives_the_same_bundle(tmp_path: Path) -> None:
