@@ -21,6 +21,7 @@ COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (signing.sign, "kit sign -b crossing.tar --key ~/.ssh/id_ed25519"),
     (reading.inspect, "kit inspect -b crossing.tar"),
     (reading.verify, "kit verify -b crossing.tar"),
+    (reading.diff, "kit diff crossing-1.tar crossing-2.tar"),
     (crossing.ship, "kit ship -b crossing.tar --host gpu1"),
     (crossing.check, "kit check"),
     (launching.plan, "kit plan train --offline"),

@@ -1,13 +1,14 @@
-"""Reading a bundle: inspect, verify."""
+"""Reading bundles: inspect, verify, diff."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kit.cli.contents import difference_lines, tree_lines
 from kit.cli.opening import open_bundle_here
 from kit.cli.options import DEFAULT_FILE, Bundle, File, Json
 from kit.cli.output import bytes_text, plain, show, shown_progress, table
@@ -15,17 +16,58 @@ from kit.cli.output import bytes_text, plain, show, shown_progress, table
 if TYPE_CHECKING:
     from kit.bundle.inspect import BundleSummary
     from kit.bundle.verify import VerifyReport
-    from kit.workflow.open_trusted import Provenance
+    from kit.workflow.open_trusted import Provenance, TrustedBundle
 
 
-def inspect(file: File = DEFAULT_FILE, bundle: Bundle = None, as_json: Json = False) -> None:
-    """Show what a bundle holds."""
+def inspect(
+    file: File = DEFAULT_FILE,
+    bundle: Bundle = None,
+    tree: Annotated[
+        bool, typer.Option("--tree", help="Every part with its pins, packages, licences and files.")
+    ] = False,
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", help="Write a page to print, and its text: a folder, or FILE.html."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a bundle holds, or write it down for those who decide whether it may enter."""
     from kit.bundle.inspect import summarize
+    from kit.workflow.bundle_contents import bundle_contents
 
     found = open_bundle_here(file, bundle)
     summary, provenance = summarize(found.source.manifest), found.provenance
-    document = {**plain(summary), **plain(provenance)}
-    show(document, lambda _: _summary(summary, provenance), as_json=as_json)
+    contents = bundle_contents(found.source) if tree else None
+    written = _write_evidence(found, evidence) if evidence else ()
+
+    def lines(_: Any) -> Iterator[str]:
+        yield from _summary(summary, provenance)
+        if contents:
+            yield from tree_lines(contents)
+        yield from (f"wrote {path}" for path in written)
+
+    more = {key: value for key, value in (("contents", contents), ("evidence", written)) if value}
+    show({**plain(summary), **plain(provenance), **more}, lines, as_json=as_json)
+
+
+def _write_evidence(found: TrustedBundle, target: Path) -> tuple[Path, ...]:
+    from kit.signature.trust import SIGNED
+    from kit.workflow.evidence import gather_evidence
+    from kit.workflow.write_evidence import write_evidence
+
+    is_signed = found.provenance.signature.status == SIGNED
+    return write_evidence(gather_evidence(found.source, found.provenance.text, is_signed=is_signed), target)
+
+
+def diff(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A bundle, or a kit.lock.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    as_json: Json = False,
+) -> None:
+    """Show what changes from one bundle or lock to another, and what a host that has A needs for B."""
+    from kit.workflow.compare_places import compare_places
+
+    show(compare_places(first, second), difference_lines, as_json=as_json)
 
 
 def _summary(summary: BundleSummary, provenance: Provenance) -> Iterator[str]:
