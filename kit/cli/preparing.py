@@ -94,6 +94,9 @@ def _locked(result: Locked) -> Iterator[str]:
     if result.pending:
         yield "not resolved yet; kit lock on a machine with a network adds it:"
         yield from (f"  {text}" for text in result.pending)
+    if result.custom_code:
+        yield "custom code of models, to be read before an engine is told to trust it:"
+        yield from (f"  {text}" for text in result.custom_code)
     state = "would be written" if result.dry_run else "written"
     if not (result.first or result.changes):
         state = "unchanged"

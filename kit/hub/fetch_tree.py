@@ -9,11 +9,18 @@ from kit.bundle.known_files import KnownFiles
 from kit.bundle.manifest import Blob
 from kit.bundle.pack_request import LocalFile, LocalTree
 from kit.errors import ConfigError, VerificationError
-from kit.hub.hub_cache import make_hub, open_cache
+from kit.hub.fetch_file import Fetch
+from kit.hub.fetch_files import bytes_missing, check_room, fetch_files
+from kit.hub.hub_cache import HubCache
+from kit.hub.listing import check_names, is_commit
 from kit.hub.local_folder import find_file, find_files
-from kit.hub.port import HubFile
+from kit.hub.patience import Patience
+from kit.hub.pinned_hub import check_unmoved, make_hub
+from kit.hub.port import HubFile, Place
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kit.hub.port import HubClient
     from kit.progress import Progress
     from kit.project.lock import PinnedFile, TreePin
@@ -27,7 +34,8 @@ def fetch_tree(
 
     A local folder is read where it stands, a hub's files come into `cache_folder`. Raises
     VerificationError naming a file that is not what was locked, ConfigError when one is gone or
-    the pin is incomplete, UnreachableError when the hub does not answer.
+    the pin is incomplete, UnreachableError or TransferError when the hub does not deliver,
+    UnfitError when the disk has no room.
     """
     if pin.pending or not pin.files:
         raise ConfigError(
@@ -38,7 +46,7 @@ def fetch_tree(
     origin = pin.source.partition(":")[0]
     if origin == "folder":
         return _local_tree(pin, folder, cache_folder)
-    hub = make_hub(origin, mirrors.hub if mirrors else None)
+    hub = make_hub(origin, mirrors.hub_of(origin) if mirrors else None)
     return fetch_from_hub(pin, cache_folder, hub, progress)
 
 
@@ -73,17 +81,46 @@ def _check_local(file: PinnedFile, place: Path, known: KnownFiles) -> None:
         )
 
 
-def fetch_from_hub(pin: TreePin, cache_folder: Path, hub: HubClient, progress: Progress) -> LocalTree:
+def _place(pin: TreePin) -> Place:
+    origin, _, repo = pin.source.partition(":")
+    place = Place(origin, repo, pin.revision)
+    check_names(place)
+    return place
+
+
+def _wanted(pin: TreePin) -> tuple[HubFile, ...]:
+    return tuple(HubFile(file.path, file.size, file.digest) for file in pin.files)
+
+
+def check_room_for(pins: Iterable[TreePin], cache_folder: Path) -> None:
+    """Raise UnfitError, with the numbers, unless there is room for all that hubs are yet to send."""
+    cache = HubCache.open(cache_folder)
+    hubs = [pin for pin in pins if not pin.source.startswith("folder:")]
+    check_room(cache_folder, sum(bytes_missing(cache, _place(pin), _wanted(pin)) for pin in hubs))
+
+
+def fetch_from_hub(
+    pin: TreePin, cache_folder: Path, hub: HubClient, progress: Progress, patience: Patience | None = None
+) -> LocalTree:
     """Return the tree's files, downloaded where they are missing, each checked by size and sha256.
 
-    Raises VerificationError, UnreachableError, ConfigError, TransferError.
+    Raises VerificationError, UnreachableError, ConfigError, TransferError, UnfitError.
     """
-    origin, _, repo = pin.source.partition(":")
-    place = open_cache(hub, origin, repo, pin.revision, cache_folder)
     task = f"fetch {pin.kind} {pin.name}"
-    progress.start(task, sum(file.size for file in pin.files))
-    for file in pin.files:
-        place.fetch(HubFile(file.path, file.size, file.digest))
-        progress.advance(task, file.size)
+    place, files = _place(pin), _wanted(pin)
+    fetch = Fetch(
+        hub,
+        place,
+        HubCache.open(cache_folder),
+        progress.note,
+        lambda count: progress.advance(task, count),
+        patience or Patience(),
+    )
+    missing = bytes_missing(fetch.cache, place, files)
+    check_room(cache_folder, missing)
+    if missing and not is_commit(place.revision):
+        check_unmoved(fetch, files)
+    progress.start(task, sum(file.size for file in files))
+    fetch_files(fetch, files)
     progress.finish(task)
-    return _tree(pin, {file.path: place.place(file.path) for file in pin.files})
+    return _tree(pin, {file.path: fetch.cache.place(file.digest) for file in pin.files})

@@ -1,20 +1,31 @@
-"""The folder that downloaded files wait in, and what is known of them."""
+"""The folder that fetched files wait in, each under its sha256.
+
+Names from a hub never become names on this disk, two revisions of a model share what they have
+in common, and several kits may use one cache at once: whoever fetches a file holds a lock on it,
+and the lock goes with its process.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kit.bundle.blob_store import sync_folder, writing
 from kit.bundle.known_files import KnownFiles
-from kit.errors import ConfigError, TransferError, VerificationError
+from kit.bundle.manifest import Blob
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from kit.bundle.manifest import Blob
-    from kit.hub.port import HubClient, HubFile
+    from kit.hub.port import HubFile, Place
 
-_ATTEMPTS = 2
+_PAUSE = 0.2
+"""Seconds between two looks at a lock that another kit holds."""
 
 
 def default_cache(folder: Path) -> Path:
@@ -22,70 +33,119 @@ def default_cache(folder: Path) -> Path:
     return folder / ".kit" / "hub"
 
 
-def make_hub(origin: str, endpoint: str | None) -> HubClient:
-    """Return the client of `modelscope` or `huggingface`. Raises ConfigError for another."""
-    if origin == "modelscope":
-        from kit.hub.modelscope_hub_client import ModelScopeHub
-
-        return ModelScopeHub(endpoint)
-    if origin == "huggingface":
-        from kit.hub.huggingface_hub_client import HuggingFaceHub
-
-        return HuggingFaceHub(endpoint)
-    raise ConfigError(f"no hub named {origin!r}", where="source", fix="modelscope, huggingface or folder")
-
-
 @dataclass(frozen=True, slots=True)
 class HubCache:
-    """Files of one repository at one revision, on this machine."""
+    """Files by sha256 in `sha256/`, unfinished ones in `partial/`, git's names for them in `git/`."""
 
-    hub: HubClient
-    repo: str
-    revision: str
     folder: Path
     known: KnownFiles
 
-    def place(self, path: str) -> Path:
-        """Return where a file stands once it is fetched."""
-        return self.folder / path
+    @classmethod
+    def open(cls, folder: Path) -> HubCache:
+        """Return the cache in a folder, which need not be there yet."""
+        return cls(folder, KnownFiles.load(folder / "verified.jsonl"))
 
-    def fetch(self, file: HubFile) -> Blob:
-        """Return digest and size of a file that is here whole, downloading it when it is not.
+    def place(self, digest: str) -> Path:
+        """Return where a file stands or would stand."""
+        return self.folder / "sha256" / digest.removeprefix("sha256:")
 
-        Whatever the hub's client says, size and sha256 are checked here. Raises
-        VerificationError, UnreachableError, ConfigError, TransferError.
+    def find(self, file: HubFile) -> Blob | None:
+        """Return digest and size of a file that is here whole; a damaged one is removed.
+
+        Raises TransferError when it cannot be read.
         """
-        place = self.place(file.path)
-        for _ in range(_ATTEMPTS):
-            if not place.is_file():
-                self._download(file.path)
-            blob = self.known.blob_of(place)
-            if blob.size == file.size and file.digest in (None, blob.digest):
-                return blob
-            place.unlink()
-        raise VerificationError(
-            f"{file.path} came with other bytes than were pinned",
-            where=f"{self.repo}@{self.revision}",
-            why=f"{blob.size} bytes with {blob.digest}, {file.size} with {file.digest} expected",
-            fix="kit lock, when the repository was changed on purpose; otherwise another mirror",
-        )
+        digest = file.digest or self._digest_of(file.git_sha1)
+        if digest is None:
+            return None
+        place, blob = self.place(digest), Blob(digest, file.size)
+        if place.is_symlink() or not place.is_file():
+            return None
+        if self.known.blob_of(place) == blob:
+            return blob
+        with writing(place):
+            place.unlink(missing_ok=True)
+        return None
 
-    def _download(self, path: str) -> None:
+    def _digest_of(self, git_sha1: str | None) -> str | None:
+        if git_sha1 is None:
+            return None
+        with suppress(OSError, ValueError):
+            digest = (self.folder / "git" / git_sha1).read_text(encoding="ascii").strip()
+            return digest if digest.startswith("sha256:") and "/" not in digest else None
+        return None
+
+    def partial(self, place: Place, file: HubFile) -> Path:
+        """Return where a file grows. What has a checksum of the hub's goes on growing in a later run."""
+        name = (file.digest or "").removeprefix("sha256:") or file.git_sha1
+        if name is None:
+            name = hashlib.sha256(f"{place}\0{file.path}".encode()).hexdigest()
+        return self.folder / "partial" / name
+
+    @contextmanager
+    def growing(self, partial: Path, waiting: Callable[[], None]) -> Iterator[int]:
+        """Hold a file of `partial/` alone; return it open for reading and writing.
+
+        `waiting` is called while another kit holds it. Raises UnfitError or TransferError when
+        the disk fails.
+        """
+        with writing(partial):
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = _claim(partial, waiting)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TransferError("cannot be written", where=str(self.folder), why=str(error)) from error
-        self.hub.download(self.repo, self.revision, path, self.folder)
-        if not self.place(path).is_file():
-            raise TransferError(
-                f"{path} was not written by the hub's client", where=str(self.folder), fix="try again"
-            )
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def keep(self, partial: Path, blob: Blob, git_sha1: str | None) -> None:
+        """Move a verified file into place. Raises UnfitError, TransferError."""
+        place = self.place(blob.digest)
+        with writing(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            partial.replace(place)
+            place.chmod(0o444)
+            sync_folder(place.parent)
+            self.known.remember(place, blob.digest)
+            if git_sha1 is not None:
+                self._note_git(git_sha1, blob.digest)
+
+    def _note_git(self, git_sha1: str, digest: str) -> None:
+        note = self.folder / "git" / git_sha1
+        note.parent.mkdir(parents=True, exist_ok=True)
+        temporary = note.with_name(f"{git_sha1}.{os.getpid()}.new")
+        temporary.write_text(digest, encoding="ascii")
+        temporary.replace(note)
 
 
-def open_cache(hub: HubClient, origin: str, repo: str, revision: str, cache: Path) -> HubCache:
-    """Return the cache of one repository at one revision. Raises ConfigError for an unsafe name."""
-    for name in (repo, revision):
-        if ".." in name.split("/") or name.startswith(("/", "~")) or not name.isprintable():
-            raise ConfigError(f"not a name on a hub: {name!r}", where=f"{origin}:{repo}")
-    folder = cache / origin / repo.replace("/", "--") / revision.replace("/", "--")
-    return HubCache(hub, repo, revision, folder, KnownFiles.load(cache / "verified.jsonl"))
+def _claim(path: Path, waiting: Callable[[], None]) -> int:
+    """Return a descriptor of `path` that no other kit has; wait while one has it."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+        try:
+            if _lock(descriptor) and _is_still(path, descriptor):
+                return descriptor
+            waiting()
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        time.sleep(_PAUSE)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows: two kits in one cache may then fetch a file twice
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    """Tell whether the name still means the open file, which its last holder may have moved away."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

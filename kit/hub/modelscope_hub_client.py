@@ -1,18 +1,25 @@
-"""ModelScope, through its own client library (`modelscope_hub`, which modelscope itself uses)."""
+"""ModelScope. `modelscope_hub`, which modelscope itself uses, lists files and knows addresses and tokens."""
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError, UnreachableError
-from kit.hub.port import HubFile, HubListing
+from kit.hub.listing import check_sha256
+from kit.hub.plain_words import plain_words
+from kit.hub.port import Delivery, HubFile, HubListing, Passing, Place
+from kit.hub.requests_download import Downloads, Wanted, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+    from contextlib import AbstractContextManager
 
+ORIGIN = "modelscope"
+LOGIN = "set MODELSCOPE_API_TOKEN, or: modelscope login; or correct repo and revision in kit.yaml"
 _MODEL = "model"
+_TOKEN = "MODELSCOPE_API_TOKEN"  # noqa: S105 - the variable's name
 
 
 def _api(endpoint: str | None) -> Any:
@@ -24,37 +31,47 @@ def _api(endpoint: str | None) -> Any:
             where="source: modelscope",
             fix="pip install 'airgap-kit[modelscope]'",
         ) from error
-    return HubApi(endpoint=endpoint)
+    if endpoint is None:
+        return HubApi()
+    # A stored login was made for ModelScope itself; a mirror gets only what the caller sets.
+    return HubApi(endpoint=endpoint, token=os.environ.get(_TOKEN, "").strip())
 
 
 @contextmanager
-def _wrapped(repo: str, revision: str) -> Iterator[None]:
-    from modelscope_hub.errors import AuthenticationError, HubError, NotExistError, PermissionDeniedError
+def _wrapped(where: str, token: str | None) -> Iterator[None]:
+    from modelscope_hub.errors import APIError, AuthenticationError, HubError
+    from modelscope_hub.errors import PermissionDeniedError as Denied
     from requests.exceptions import RequestException
 
-    where = f"modelscope:{repo}@{revision}"
     try:
         yield
-    except NotExistError as error:
-        raise ConfigError("ModelScope has no such model, revision or file", where=where) from error
-    except (AuthenticationError, PermissionDeniedError) as error:
-        raise ConfigError(
-            "ModelScope refuses access", where=where, why=str(error), fix="modelscope login --token …"
-        ) from error
+    except APIError as error:
+        refused = isinstance(error, AuthenticationError | Denied)
+        known = refusal(403 if refused else error.status_code or 0, "", where, LOGIN)
+        if getattr(error, "retryable", False):
+            raise Passing(known, getattr(error, "retry_after", None)) from error
+        raise known from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _silent(where, error, token) from error
     except (HubError, RequestException, OSError) as error:
-        raise UnreachableError(
-            "ModelScope did not answer as expected",
-            where=where,
-            why=str(error),
-            fix="try again, or name a mirror in mirrors.hub",
-        ) from error
+        raise Passing(_silent(where, error, token)) from error
+
+
+def _silent(where: str, error: Exception, token: str | None) -> UnreachableError:
+    return UnreachableError(
+        "ModelScope did not answer as expected",
+        where=where,
+        why=plain_words(error, (token,)),
+        fix="try again, or name a mirror in mirrors.hub",
+    )
 
 
 class ModelScopeHub:
     """The HubClient of ModelScope, or of the mirror at `endpoint`."""
 
-    def __init__(self, endpoint: str | None = None) -> None:
+    def __init__(self, endpoint: str | None = None, downloads: Downloads | None = None) -> None:
         self._endpoint = endpoint
+        self._downloads = downloads or Downloads()
         self._made: Any = None
 
     @property
@@ -64,19 +81,27 @@ class ModelScopeHub:
         return self._made
 
     def list_files(self, repo: str, revision: str) -> HubListing:
-        """Return what the repository holds. Raises UnreachableError, ConfigError."""
-        client = self._client
-        with _wrapped(repo, revision):
-            found = client.list_repo_files(repo, _MODEL, revision=revision, recursive=True)
-        files = (
-            HubFile(item.path, item.size, f"sha256:{item.sha256}" if item.sha256 else None)
-            for item in found
-            if not item.is_dir
-        )
-        return HubListing(revision, tuple(files))
+        """Return what the repository holds. Raises Passing, UnreachableError, ConfigError.
 
-    def download(self, repo: str, revision: str, path: str, folder: Path) -> None:
-        """Put one file at `folder/path`. Raises UnreachableError, ConfigError."""
+        The revision stays the one asked for: the client does not tell its commit.
+        """
         client = self._client
-        with _wrapped(repo, revision):
-            client.download_file(repo, _MODEL, path, revision=revision, local_dir=folder)
+        with _wrapped(str(Place(ORIGIN, repo, revision)), client.legacy.token):
+            found = client.list_repo_files(repo, _MODEL, revision=revision, recursive=True)
+            files = tuple(
+                HubFile(item.path, item.size, check_sha256(item.sha256)) for item in found if not item.is_dir
+            )
+        return HubListing(revision, files)
+
+    def open(self, place: Place, path: str, offset: int) -> AbstractContextManager[Delivery]:
+        """Return a file's bytes from `offset` on. Raises Passing, UnreachableError, ConfigError."""
+        legacy = self._client.legacy
+        url = legacy.get_download_url(place.repo, _MODEL, path, place.revision)
+        headers: tuple[tuple[str, str], ...] = ()
+        if legacy.token:
+            # Both, as the client itself does: older parts of the hub know only the cookie.
+            headers = (
+                ("Authorization", f"Bearer {legacy.token}"),
+                ("Cookie", f"m_session_id={legacy.token}"),
+            )
+        return self._downloads.open(Wanted(url, headers, f"{place}: {path}", LOGIN), offset)

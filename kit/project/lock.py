@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError
+from kit.project.tree_changes import tree_changes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,9 +60,16 @@ class TreePin:
     source: str
     """`folder:PATH`, `modelscope:REPO` or `huggingface:REPO`."""
     revision: str
-    """The hub's revision; empty for a folder."""
+    """The hub's commit where it tells it, otherwise the tag or branch; empty for a folder."""
     files: tuple[PinnedFile, ...]
     pending: tuple[str, ...] = ()
+    asked: str = ""
+    """The revision that kit.yaml names: a branch or tag may move, and then `revision` differs."""
+
+    @property
+    def custom_code(self) -> tuple[str, ...]:
+        """Files that are programs of the model's own, which an engine may be told to trust."""
+        return tuple(file.path for file in self.files if self.kind == "model" and file.path.endswith(".py"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,4 +191,14 @@ def _part_differences(old: Lock, new: Lock) -> list[str]:
     before, after = _parts(old), _parts(new)
     lines = [f"{name}: gone" for name in before if name not in after]
     lines += [f"{name}: new" for name in after if name not in before]
-    return lines + [f"{name}: changed" for name in before if name in after and before[name] != after[name]]
+    return lines + [
+        f"{name}: {_changes(before[name], after[name])}"
+        for name in before
+        if name in after and before[name] != after[name]
+    ]
+
+
+def _changes(before: ImageLock | TreePin, after: ImageLock | TreePin) -> str:
+    if isinstance(before, TreePin) and isinstance(after, TreePin):
+        return tree_changes(before, after)
+    return "changed"

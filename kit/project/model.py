@@ -78,7 +78,14 @@ class Mirrors(Section):
     apt: str | None = None
     registry: Annotated[str | Mapping[str, str], AfterValidator(_check_registry)] | None = None
     """One registry in place of all others, or registry → what stands in for it."""
-    hub: str | None = None
+    hub: str | Mapping[Literal["modelscope", "huggingface"], str] | None = None
+    """One address for whichever hub is used, or one for each."""
+
+    def hub_of(self, origin: str) -> str | None:
+        """Return the mirror of `modelscope` or `huggingface`; None for the hub itself."""
+        if isinstance(self.hub, Mapping):
+            return next((address for name, address in self.hub.items() if name == origin), None)
+        return self.hub
 
 
 class NamedImage(Section):
@@ -100,9 +107,14 @@ class ModelSpec(Section):
     path: str | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    allow_pickle: tuple[str, ...] = ()
+    """Weights in pickle files to take all the same, each by its path: loading one runs its code."""
 
     @model_validator(mode="after")
     def _complete(self) -> ModelSpec:
+        wild = [path for path in self.allow_pickle if re.search(r"[*?\[]", path)]
+        if wild:
+            raise ValueError(f"allow_pickle names files, not patterns: {wild[0]!r}")
         if self.source == "folder" and not self.path:
             raise ValueError("a folder needs path")
         if self.source != "folder" and not (self.repo and self.revision):

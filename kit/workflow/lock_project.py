@@ -31,13 +31,16 @@ class Part:
     """Raises ConfigError, VerificationError, TransferError or UnreachableError."""
 
 
-def parts_of(loaded: LoadedProject, *, offline: bool, before: Lock | None = None) -> tuple[Part, ...]:
+def parts_of(
+    loaded: LoadedProject, *, offline: bool, before: Lock | None = None, progress: Progress | None = None
+) -> tuple[Part, ...]:
     """Return the parts of a project's lock: kit's own image and the others, models, datasets.
 
     With `before`, what nobody tells (because of `offline`, or for want of an answer) is taken from that
-    lock, and still listed as pending.
+    lock, and still listed as pending. `progress` hears how a hub is doing.
     """
-    return (*_images(loaded, offline=offline, before=before), *_trees(loaded, offline=offline))
+    images = _images(loaded, offline=offline, before=before)
+    return (*images, *_trees(loaded, offline=offline, progress=progress))
 
 
 def _images(loaded: LoadedProject, *, offline: bool, before: Lock | None) -> Iterator[Part]:
@@ -52,7 +55,7 @@ def _images(loaded: LoadedProject, *, offline: bool, before: Lock | None) -> Ite
         yield Part(f"image {name}", partial(resolver.lock, image, earlier))
 
 
-def _trees(loaded: LoadedProject, *, offline: bool) -> Iterator[Part]:
+def _trees(loaded: LoadedProject, *, offline: bool, progress: Progress | None) -> Iterator[Part]:
     from kit.hub.pin_tree import pin_tree
 
     project = loaded.project
@@ -60,9 +63,9 @@ def _trees(loaded: LoadedProject, *, offline: bool) -> Iterator[Part]:
         ("model", name, spec) for name, spec in project.models.items()
     ]
     wanted += [("dataset", name, spec) for name, spec in project.datasets.items()]
+    pin = partial(pin_tree, folder=loaded.folder, mirrors=project.mirrors, offline=offline, progress=progress)
     for kind, name, spec in wanted:
-        pin = partial(pin_tree, kind, name, spec, loaded.folder, project.mirrors, offline=offline)
-        yield Part(f"{kind} {name}", pin)
+        yield Part(f"{kind} {name}", partial(pin, name, spec))
 
 
 def make_lock(loaded: LoadedProject, *, offline: bool, progress: Progress) -> Lock:
@@ -73,7 +76,7 @@ def make_lock(loaded: LoadedProject, *, offline: bool, progress: Progress) -> Lo
     VerificationError when a registry or hub contradicts itself.
     """
     found: list[ImageLock | TreePin] = []
-    for part in parts_of(loaded, offline=offline):
+    for part in parts_of(loaded, offline=offline, progress=progress):
         progress.start(f"lock {part.name}")
         found.append(part.resolve())
         progress.finish(f"lock {part.name}")

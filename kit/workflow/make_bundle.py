@@ -12,6 +12,7 @@ from kit.bundle.pack_request import LocalTree, PackRequest
 from kit.bundle.source import open_bundle
 from kit.bundle.write_tarball import write_tarball
 from kit.errors import ConfigError
+from kit.hub.fetch_tree import check_room_for
 from kit.hub.hub_cache import default_cache
 from kit.project.lock import dump_lock, load_lock, require_complete
 from kit.signature.trust import NOT_SIGNED, NOTHING_DEMANDED
@@ -130,6 +131,7 @@ def make_bundle(loaded: LoadedProject, out: Path | None, tools: BundleTools, pro
     mirrors = loaded.project.mirrors
     folder = bundle_folder(loaded, out)
     cache = default_cache(loaded.folder)
+    check_room_for(lock.trees, cache)
     trees = tuple(tools.fetch(pin, loaded.folder, cache, progress, mirrors) for pin in lock.trees)
     images = tuple((image.name, tools.build(image, lock.stack, mirrors, progress)) for image in lock.images)
     request = PackRequest(loaded.name, lock.stack, dump_lock(lock), lock.locked, images, trees)

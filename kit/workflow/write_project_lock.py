@@ -33,6 +33,8 @@ class Locked:
     """What only a machine with a network can resolve."""
     first: bool
     """There was no lock before."""
+    custom_code: tuple[str, ...] = ()
+    """Programs that models bring along, as `NAME: PATH`."""
     dry_run: bool = False
 
 
@@ -52,6 +54,7 @@ def lock_project(
         changes=differences(before, lock) if before else (),
         pending=lock.pending,
         first=before is None,
+        custom_code=tuple(f"{tree.name}: {path}" for tree in lock.trees for path in tree.custom_code),
         dry_run=dry_run,
     )
 

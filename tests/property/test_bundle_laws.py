@@ -28,7 +28,7 @@ from kit.bundle.tar_form import plan_members, tar_header
 from kit.bundle.verify import verify_bundle
 from kit.bundle.write_tarball import tarball_chunks, write_tarball
 from kit.errors import ConfigError, VerificationError
-from kit.hub.pin import choose_paths, is_plain_path
+from kit.hub.pin import Patterns, choose_paths, is_plain_path
 from kit.progress import NoProgress
 from tests.property.strategies import file_contents, layer_contents, manifests, paths
 from tests.unit.bundle.factories import local_tree, packed_bundle
@@ -178,7 +178,7 @@ def test_no_chosen_path_escapes(wild: list[str], plain: list[str]) -> None:
     root = Path("/root/of/model")
     chosen: tuple[str, ...] = ()
     with suppress(ConfigError):
-        chosen = choose_paths((*wild, *plain), (), (), "models.x")
+        chosen = choose_paths((*wild, *plain), Patterns(), "models.x").paths
     for path in chosen:
         assert (root / path).is_relative_to(root)
         assert ".." not in (root / path).parts

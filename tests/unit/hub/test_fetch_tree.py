@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kit.errors import ConfigError, UnreachableError, VerificationError
-from kit.hub.fetch_tree import fetch_from_hub, fetch_tree
+from kit.errors import ConfigError, UnfitError, UnreachableError, VerificationError
+from kit.hub.fetch_tree import check_room_for, fetch_from_hub, fetch_tree
 from kit.hub.pin_tree import pin_from_hub, pin_tree
 from kit.progress import NoProgress
+from kit.project.lock import PinnedFile
 from kit.project.model import Mirrors, ModelSpec
-from tests.unit.hub.fake_hub import COMMIT, FakeHub
+from tests.unit.hub.fake_hub import COMMIT, HURRIED, FakeHub, Part
 from tests.unit.hub.test_pin_tree import FILES, HUB_MODEL
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 
 
 def hub_pin(tmp_path: Path) -> TreePin:
-    return pin_from_hub("model", "qwen3", HUB_MODEL, tmp_path / "other-cache", FakeHub(FILES))
+    return pin_from_hub("qwen3", HUB_MODEL, tmp_path / "other-cache", FakeHub(FILES), NoProgress(), HURRIED)
 
 
 def fetch(pin: TreePin, tmp_path: Path, hub: FakeHub) -> LocalTree:
-    return fetch_from_hub(pin, tmp_path / "cache", hub, NoProgress())
+    return fetch_from_hub(pin, tmp_path / "cache", hub, NoProgress(), HURRIED)
 
 
 def test_a_repository_is_fetched_whole(tmp_path: Path) -> None:
@@ -34,7 +35,7 @@ def test_a_repository_is_fetched_whole(tmp_path: Path) -> None:
     tree = fetch(hub_pin(tmp_path), tmp_path, hub)
     assert tree.source == f"modelscope:Qwen/Qwen3-0.6B@{COMMIT}"
     assert {file.path: file.place.read_bytes() for file in tree.files} == FILES
-    assert [call[0] for call in hub.calls] == ["download", "download"]
+    assert [call[0] for call in hub.calls] == ["open", "open"]
 
 
 def test_what_is_here_is_not_fetched_again(tmp_path: Path) -> None:
@@ -45,23 +46,10 @@ def test_what_is_here_is_not_fetched_again(tmp_path: Path) -> None:
     assert again.calls == []
 
 
-def test_a_damaged_download_is_tried_once_more(tmp_path: Path) -> None:
-    hub = FakeHub(FILES, spoiled={"config.json": [b"[]"]})
-    tree = fetch(hub_pin(tmp_path), tmp_path, hub)
-    assert tree.files[0].place.read_bytes() == b"{}"
-    assert [call[-1] for call in hub.calls].count("config.json") == 2
-
-
-def test_bytes_that_stay_wrong_are_refused_whatever_the_client_says(tmp_path: Path) -> None:
-    hub = FakeHub(FILES, spoiled={"config.json": [b"[]", b"[]", b"[]"]})
-    with pytest.raises(VerificationError, match=r"config\.json"):
-        fetch(hub_pin(tmp_path), tmp_path, hub)
-    assert not list((tmp_path / "cache").rglob("config.json"))
-
-
 def test_a_file_damaged_in_the_cache_is_fetched_again(tmp_path: Path) -> None:
     pin = hub_pin(tmp_path)
     place = fetch(pin, tmp_path, FakeHub(FILES)).files[0].place
+    place.chmod(0o644)
     place.write_bytes(b"[]")
     os.utime(place, (1, 1))
     assert fetch(pin, tmp_path, FakeHub(FILES)).files[0].place.read_bytes() == b"{}"
@@ -70,6 +58,45 @@ def test_a_file_damaged_in_the_cache_is_fetched_again(tmp_path: Path) -> None:
 def test_a_hub_that_is_down_is_said_to_be(tmp_path: Path) -> None:
     with pytest.raises(UnreachableError):
         fetch(hub_pin(tmp_path), tmp_path, FakeHub(FILES, down=True))
+
+
+def test_two_revisions_share_what_they_have_in_common(tmp_path: Path) -> None:
+    pin = hub_pin(tmp_path)
+    fetch(pin, tmp_path, FakeHub(FILES))
+    later = FakeHub({**FILES, "README.md": b"new"}, commit="d" * 40)
+    moved = pin_from_hub("qwen3", HUB_MODEL, tmp_path / "x", later, NoProgress(), HURRIED)
+    tree = fetch(moved, tmp_path, later)
+    assert later.opened == [("README.md", 0)]
+    assert len(tree.files) == 3
+
+
+def test_a_tag_that_moved_is_noticed_before_the_first_byte(tmp_path: Path) -> None:
+    pin = replace(hub_pin(tmp_path), revision="v1.0.0")
+    hub = FakeHub({**FILES, "config.json": b"[]"})
+    with pytest.raises(VerificationError, match=r"v1\.0\.0 moved(.|\n)*config\.json(.|\n)*kit lock"):
+        fetch(pin, tmp_path, hub)
+    assert hub.opened == []
+
+
+def test_room_is_checked_before_the_first_byte_with_the_numbers(tmp_path: Path) -> None:
+    pin = hub_pin(tmp_path)
+    huge = replace(pin, files=(*pin.files, PinnedFile("x", 10**15, "sha256:" + "0" * 64)))
+    hub = FakeHub(FILES)
+    with pytest.raises(UnfitError, match=r"1000000\.0 GB are to be fetched(.|\n)*free"):
+        fetch(huge, tmp_path, hub)
+    with pytest.raises(UnfitError):
+        check_room_for((pin, huge), tmp_path / "cache")
+    assert hub.calls == []
+
+
+def test_one_failing_file_ends_it_and_leaves_what_the_others_have(tmp_path: Path) -> None:
+    wrong = Part(b"[]")
+    hub = FakeHub(FILES, parts={"config.json": [wrong, wrong]})
+    with pytest.raises(VerificationError, match=r"config\.json"):
+        fetch(hub_pin(tmp_path), tmp_path, hub)
+    again = FakeHub(FILES)
+    assert len(fetch(hub_pin(tmp_path), tmp_path, again).files) == len(FILES)
+    assert ("config.json", 0) in again.opened
 
 
 def test_a_pending_pin_is_refused(tmp_path: Path) -> None:
@@ -84,7 +111,7 @@ def folder_pin(tmp_path: Path) -> TreePin:
     for name, data in FILES.items():
         (tmp_path / "model" / name).write_bytes(data)
     spec = ModelSpec(source="folder", path="model")
-    return pin_tree("model", "tiny", spec, tmp_path, Mirrors(), offline=False)
+    return pin_tree("tiny", spec, tmp_path, Mirrors(), offline=False)
 
 
 def test_a_folder_is_read_where_it_stands(tmp_path: Path, folder_pin: TreePin) -> None:

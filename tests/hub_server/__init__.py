@@ -1,0 +1,1 @@
+"""A model hub on loopback that speaks Hugging Face's and ModelScope's API, and fails when told to."""
