@@ -12,10 +12,13 @@ from kit.bundle.source import trusted_manifest
 from kit.errors import TransferError
 from kit.ship.served import Store
 from kit.ship.wanted import KIT_IMAGE, Wanted, images_of, trees_in
+from kit.signature.trust import NOTHING_DEMANDED
 
 if TYPE_CHECKING:
     from kit.bundle.manifest import Blob, FileTree, Image, Manifest
+    from kit.bundle.source import BundleSource, Judge
     from kit.ship.plan import HostPlan
+    from kit.signature.trust import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,10 @@ class Order:
     """Who ships, for the message that another one gets meanwhile."""
     manifest: Manifest
     manifest_bytes: bytes
+    signature_bytes: bytes | None
+    """kit.json.sig, or None when the bundle is not signed."""
+    signature: Verdict
+    """Who signed, as far as this host can tell."""
     images: tuple[Image, ...]
     """All images that must stand in the engine at the end, kit's own among them."""
     trees: tuple[FileTree, ...]
@@ -52,15 +59,14 @@ class Order:
 PIPE = re.compile(r"^pipe-[0-9a-f]+$")
 
 
-def order_document(
-    plan: HostPlan, store: Store, manifest_bytes: bytes, who: str, pipe: str
-) -> dict[str, Any]:
+def order_document(plan: HostPlan, store: Store, source: BundleSource, who: str, pipe: str) -> dict[str, Any]:
     """Return the request that `parse_order` reads."""
     return {
         "pipe": pipe,
         "who": who,
         "store": {"containerd": store.containerd, "version": store.version},
-        "manifest": manifest_bytes.decode(),
+        "manifest": source.manifest_bytes.decode(),
+        "signature": source.signature_bytes.decode() if source.signature_bytes else None,
         "images": [image.name for image in plan.images],
         "trees": [[tree.kind, tree.name] for tree in plan.trees],
         "keeps": [blob.digest for blob in plan.keeps],
@@ -68,10 +74,15 @@ def order_document(
     }
 
 
-def parse_order(request: dict[str, Any]) -> Order:
-    """Return the order in a request. Raises TransferError, VerificationError, ConfigError."""
+def parse_order(request: dict[str, Any], judge: Judge = NOTHING_DEMANDED.judge) -> Order:
+    """Return the order in a request. `judge` hears of kit.json and its signature first.
+
+    Raises TransferError, VerificationError, ConfigError.
+    """
     try:
         data = request["manifest"].encode()
+        signature = request["signature"].encode() if request.get("signature") is not None else None
+        verdict = judge(data, signature, "the shipment")
         manifest = trusted_manifest(data)
         blobs = {blob.digest: blob for blob in manifest.blobs}
         wanted = Wanted(tuple(request["images"]), tuple((kind, name) for kind, name in request["trees"]))
@@ -89,4 +100,4 @@ def parse_order(request: dict[str, Any]) -> Order:
     if not PIPE.match(pipe):
         raise TransferError("a pipe's name that this kit does not understand", why=pipe[:80])
     images, trees = images_of(manifest, wanted), trees_in(manifest, wanted)
-    return Order(root, store, who, manifest, data, images, trees, keeps, sends, pipe)
+    return Order(root, store, who, manifest, data, signature, verdict, images, trees, keeps, sends, pipe)

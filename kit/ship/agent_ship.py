@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.bundle.blob_store import BlobStore
 from kit.host.agent import SOCKET
 from kit.ship.agent_load import load_images
 from kit.ship.agent_lock import held
-from kit.ship.agent_order import Order, parse_order
 from kit.ship.agent_place import place_tree, tree_folder, write_files
 from kit.ship.agent_receive import missing_of, receive_blobs
+from kit.ship.agent_trust import trusted_order
 from kit.ship.patient_input import named_pipe
 from kit.ship.wrapper_script import wrapper_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kit.ship.agent_order import Order
     from kit.ship.engine_port import ImageEngine
     from kit.ship.frames import Input
 
@@ -33,11 +36,15 @@ def ship(request: dict[str, Any], stdin: Input, emit: Emit) -> dict[str, Any]:
     del stdin
     from kit.ship.docker_store import DockerStore
 
-    return carry_out(parse_order(request), DockerStore(), emit)
+    return carry_out(trusted_order(request, Path(request["root"])), DockerStore(), emit)
 
 
 def carry_out(order: Order, engine: ImageEngine, emit: Emit) -> dict[str, Any]:
-    """Carry out an order on this host. The event `ready` tells that blobs may come."""
+    """Carry out an order on this host.
+
+    The event `accepted` tells that the host takes the bundle, `ready` that blobs may come.
+    """
+    emit({"event": "accepted"})
     with held(order.root, order.who):
         store = BlobStore(order.root)
         missing = missing_of(store, order.keeps)
@@ -80,6 +87,7 @@ def _receipt(order: Order, engine: ImageEngine, came: int, loaded: tuple[str, ..
         "images": [[tag, found.id] for tag, found in seen if found],
         "loaded": list(loaded),
         "trees": [str(folder) for folder in folders],
+        "signature": asdict(order.signature),
     }
 
 
@@ -89,6 +97,8 @@ def _write_records(order: Order, receipt: dict[str, Any]) -> None:
     document = {**receipt, "who": order.who, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", now)}
     name = f"receipts/{time.strftime('%Y%m%d-%H%M%S', now)}-{bundle[:12]}.json"
     script = wrapper_script(str(order.root), order.kit.identity_tag, SOCKET)
+    if order.signature_bytes is not None:
+        write_files(order.root, {f"bundles/{bundle}.json.sig": (order.signature_bytes, 0o444)})
     write_files(
         order.root,
         {

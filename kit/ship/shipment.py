@@ -75,6 +75,7 @@ class Shipment:
         self.progress = progress
         self.task = f"ship {host.name}"
         self.sent = 0
+        self._accepted = False
 
     def _advance(self, size: int) -> None:
         self.sent += size
@@ -85,7 +86,9 @@ class Shipment:
             yield from frames(counted(self.source.read_range(send.blob.digest, send.offset), self._advance))
 
     def _event(self, event: dict[str, Any], pump: Pump) -> None:
-        if event.get("event") == "ready":
+        if event.get("event") == "accepted":
+            self._accepted = True
+        elif event.get("event") == "ready":
             pump.start()
         elif event.get("event") == "loading":
             self.progress.note(f"{self.host.name}: loading {str(event.get('image'))[:200]}")
@@ -126,6 +129,8 @@ class Shipment:
         try:
             result = self._send(planned)
         except VerificationError:
+            if not self._accepted:
+                raise  # The host refuses the bundle itself; sending it again changes nothing.
             self._blame_the_bundle(plan)
             if last:
                 raise
@@ -135,7 +140,8 @@ class Shipment:
     def _send(self, planned: PlannedHost) -> dict[str, Any]:
         plan, pipe = planned.plan, f"pipe-{secrets.token_hex(8)}"
         store = store_of(planned.facts)
-        request = order_document(plan, store, self.source.manifest_bytes, _who(), pipe)
+        self._accepted = False
+        request = order_document(plan, store, self.source, _who(), pipe)
         with Pump(self.host, f"{self.spec.root}/partial/{pipe}", self._blobs(plan)) as pump:
             return call_agent(
                 self.host,

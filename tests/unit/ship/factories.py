@@ -19,14 +19,14 @@ WANTED = Wanted(("kit", "train"), (("model", "tiny"),))
 KIT_LAYER = tar_of({"opt/kit/main.py": b"print('kit')\n" * 100})
 
 
-def ship_bundle_source(folder: Path) -> BundleSource:
+def ship_bundle_source(folder: Path, **overrides: Any) -> BundleSource:
     """A bundle with kit's image, a train image on the same base, and a model of two files."""
     engine = FakeEngine()
     images = (
         ("kit", engine.add(BASE_LAYER, KIT_LAYER, tag="kit")),
         ("train", engine.add(BASE_LAYER, TOP_LAYER, tag="train")),
     )
-    return packed_bundle(folder, engine, images=images)
+    return packed_bundle(folder, engine, images=images, **overrides)
 
 
 def host_plan(

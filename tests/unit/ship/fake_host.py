@@ -17,8 +17,9 @@ from kit.host import gather
 from kit.host.agent import error_document
 from kit.host.port import Argv, Completed
 from kit.ship import have
-from kit.ship.agent_order import Order, parse_order
+from kit.ship.agent_order import Order
 from kit.ship.agent_ship import carry_out
+from kit.ship.agent_trust import trusted_order
 from kit.ship.identity import SeenImage
 from tests.unit.host.test_gather import ANSWER
 from tests.unit.ship.fake_image_engine import FakeImageEngine
@@ -158,7 +159,7 @@ class FakeHost:
             on_line(json.dumps(document).encode())
 
         try:
-            emit({"result": self.carry_out(parse_order(request), emit)})
+            emit({"result": self.carry_out(trusted_order(request, self.root), emit)})
         except KitError as error:
             if self.lost:
                 raise UnreachableError("the connection was lost", where=self.name) from error
