@@ -1,49 +1,89 @@
-"""Layers between their two forms: the engine's plain tar and the bundle's zstd.
+"""Layers between their two forms: the engine's plain tar and the bundle's frames of zstd.
 
-One pass and constant memory: the plain bytes are hashed (the diffID) while worker threads
-compress them and the compressed bytes are hashed as they are written.
+One pass and constant memory: the tar is cut as it streams by; threads hash and compress the frames,
+or find them compressed already; they are written in order while the whole is hashed.
 """
 
 from __future__ import annotations
 
-import os
+import hashlib
+import threading
 from typing import TYPE_CHECKING
 
 from kit.bundle.byte_stream import byte_stream
+from kit.bundle.cut_frames import cut_tar
 from kit.bundle.digest import CHUNK, Hasher, verified
+from kit.bundle.frame_index import Frame, dump_index
 from kit.bundle.manifest import Blob, Layer
+from kit.bundle.ordered_work import in_order
 from kit.errors import VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from kit.bundle.known_frames import KnownFrames
     from kit.bundle.target import PackedBlobs
 
 LEVEL = 3
-_MOST_THREADS = 8
+"""Cut into frames, a layer is less than 1% larger than one stream of the same level."""
 
 
-def _compressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    import zstandard
+class _Compressor:
+    """Turns frames into their stored form, on any number of threads."""
 
-    # Any number of worker threads from one on gives the same bytes; none at all gives others.
-    threads = min(os.cpu_count() or 1, _MOST_THREADS)
-    compressor = zstandard.ZstdCompressor(level=LEVEL, threads=threads).compressobj()
-    for chunk in chunks:
-        piece = compressor.compress(chunk)
-        if piece:
-            yield piece
-    yield compressor.flush()
+    def __init__(self, known: KnownFrames) -> None:
+        self._known = known
+        self._own = threading.local()
+
+    def __call__(self, plain: bytes) -> tuple[Frame, bytes, bool]:
+        """Return the frame, its stored bytes, and whether they were found rather than made."""
+        digest = hashlib.sha256(plain).digest()
+        found = self._known.find(digest)
+        if found is not None:
+            return (*found, True)
+        stored = self._compress(plain)
+        return Frame(len(plain), len(stored), digest, hashlib.sha256(stored).digest()), stored, False
+
+    def _compress(self, plain: bytes) -> bytes:
+        import zstandard
+
+        if not hasattr(self._own, "zstd"):
+            self._own.zstd = zstandard.ZstdCompressor(level=LEVEL)
+        stored: bytes = self._own.zstd.compress(plain)
+        return stored
 
 
-def store_layer(plain: Iterable[bytes], store: PackedBlobs) -> Layer:
-    """Compress a layer's plain tar into the store; return both its forms.
+def _frames(plain: Iterable[bytes], known: KnownFrames, frames: list[Frame]) -> Iterator[bytes]:
+    """Yield the stored frames and note their records."""
+    empty = True
+    compressor = _Compressor(known)
+    for frame, stored, found in in_order(compressor, plain):
+        empty = False
+        frames.append(frame)
+        if found:
+            known.copied += frame.plain_size
+        else:
+            known.compressed += frame.plain_size
+        yield stored
+    if empty:
+        yield compressor(b"")[1]
 
-    Raises what the stream raises, UnfitError or TransferError when the disk fails.
+
+def store_layer(
+    plain: Iterable[bytes], store: PackedBlobs, known: KnownFrames, *, normalise: bool = False
+) -> Layer:
+    """Compress a layer's plain tar into the store, with its index; return both its forms.
+
+    With `normalise`, its headers are normalised first: the diffID is that of the result. Raises
+    what the stream raises, UnfitError or TransferError when the disk fails.
     """
     hasher = Hasher()
-    blob = store.write(_compressed(hasher.watch(plain)))
-    return Layer(blob.digest, blob.size, hasher.digest, hasher.size)
+    frames: list[Frame] = []
+    cut = hasher.watch(cut_tar(plain, normalise=normalise))
+    blob = store.write(_frames(cut, known, frames))
+    known.add(blob, frames)
+    index = store.keep(dump_index(frames)) if len(frames) > 1 else None
+    return Layer(blob.digest, blob.size, hasher.digest, hasher.size, index)
 
 
 def _decompressed(chunks: Iterable[bytes], limit: int, where: str) -> Iterator[bytes]:

@@ -34,13 +34,23 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
+@dataclass(frozen=True, slots=True)
+class TakenLayer:
+    """A layer out of an archive, and what became of it."""
+
+    diff_id: str
+    """As the engine knows it."""
+    layer: Layer
+    """As it was packed; its diffID is another one when it was normalised."""
+
+
 class LayerSink(Protocol):
     """Takes the layers out of an archive."""
 
-    def find(self, name: str, size: int) -> Layer | None:
+    def find(self, name: str, size: int) -> TakenLayer | None:
         """Return the layer known under a member's name and size, so that it need not be read."""
 
-    def take(self, name: str, size: int, plain: Iterable[bytes]) -> Layer:
+    def take(self, name: str, size: int, plain: Iterable[bytes]) -> TakenLayer:
         """Store a layer, read to its end, that stands in the archive under that name and size."""
 
 
@@ -49,7 +59,7 @@ class SavedImage:
     """An image taken out of an archive. Its config names exactly these layers, in order."""
 
     config: bytes
-    layers: tuple[Layer, ...]
+    layers: tuple[TakenLayer, ...]
 
 
 @dataclass(slots=True)
@@ -57,7 +67,7 @@ class _Contents:
     """What passed by, under the members' normalised names."""
 
     kept: dict[str, bytes] = field(default_factory=dict)
-    layers: dict[str, Layer] = field(default_factory=dict)
+    layers: dict[str, TakenLayer] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
 
     def target(self, name: str) -> str:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import kit
 from kit.bundle.blob_store import writing
 from kit.bundle.digest import blob_of
+from kit.bundle.known_frames import KnownFrames
 from kit.bundle.manifest import Document, Manifest, dump_manifest
 from kit.bundle.pack_cache import PackCache
 from kit.bundle.pack_image import ImagePacker
 from kit.bundle.pack_tree import pack_tree
 from kit.bundle.source import trusted_manifest
+from kit.bundle.upstream import find_upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +40,8 @@ def pack_bundle(
     """
     with target.opened():
         cache = PackCache.load(target.state / "pack.json")
-        packer = ImagePacker(engine, target, cache, progress)
+        upstream = find_upstream(request.upstream, engine, cache)
+        packer = ImagePacker(engine, target, cache, KnownFrames(target), upstream, progress)
         manifest = Manifest(
             name=request.name,
             stack=request.stack,
@@ -46,7 +49,7 @@ def pack_bundle(
             lock_digest=blob_of(request.lock_bytes).digest,
             locked=request.locked,
             images=tuple(packer.pack(name, reference) for name, reference in request.images),
-            trees=tuple(pack_tree(tree, target, progress) for tree in request.trees),
+            trees=tuple(pack_tree(tree, target, cache.indexes, progress) for tree in request.trees),
             documents=tuple(_pack_document(document, target) for document in request.documents),
         )
         data = dump_manifest(manifest)

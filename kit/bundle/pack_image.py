@@ -1,15 +1,18 @@
-"""Taking one image out of the engine into the bundle's blobs."""
+"""Taking images out of the engine into the bundle's blobs, normalised."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kit.bundle.blob_store import writing
 from kit.bundle.compress_layers import store_layer
-from kit.bundle.docker_archive import read_saved_image
+from kit.bundle.digest import Hasher
+from kit.bundle.docker_archive import TakenLayer, read_saved_image
 from kit.bundle.manifest import DIGEST, Blob, Image, Layer
+from kit.bundle.normalise_config import normalised_config
 from kit.bundle.oci_layout import image_manifest
+from kit.bundle.pack_cache import PackedConfig, layer_key
 from kit.errors import VerificationError
 
 if TYPE_CHECKING:
@@ -17,9 +20,13 @@ if TYPE_CHECKING:
 
     from kit.bundle.docker_archive import SavedImage
     from kit.bundle.engine import EngineImage, ImageSource
+    from kit.bundle.known_frames import KnownFrames
     from kit.bundle.pack_cache import PackCache
     from kit.bundle.target import PackedBlobs
+    from kit.bundle.upstream import Upstream
     from kit.progress import Progress
+
+_BLOBS = "blobs/sha256/"
 
 
 @dataclass(slots=True)
@@ -28,29 +35,50 @@ class _CachedLayers:
 
     store: PackedBlobs
     cache: PackCache
-    by_name: bool
+    frames: KnownFrames
+    upstream: Upstream
+    by_name: bool = True
     """Take a member's name for a layer that stood under it before. A name is a hint, no proof."""
+    as_is: bool = False
+    """Normalise nothing: an upstream image itself is read."""
     guessed: bool = False
+    late: list[str] = field(default_factory=list)
+    """Upstream layers that were normalised before their diffID was known."""
 
-    def find(self, name: str, size: int) -> Layer | None:
+    def find(self, name: str, size: int) -> TakenLayer | None:
         diff_id = self.cache.names.get(f"{size} {name}") if self.by_name else None
-        layer = self.cache.layers.get(diff_id or "")
-        if layer is None or not all(map(self.store.has, layer.blobs)):
-            return None
-        self.guessed = True
-        return layer
+        taken = self._known(diff_id) if diff_id else None
+        self.guessed = self.guessed or taken is not None
+        return taken
 
-    def take(self, name: str, size: int, plain: Iterable[bytes]) -> Layer:
-        layer = store_layer(plain, self.store)
-        known = self.cache.layers.get(layer.diff_id)
-        if known is not None and all(map(self.store.has, known.blobs)):
-            # Another version of zstd may have compressed it otherwise; what was packed stays.
-            layer = known
-        self.cache.layers[layer.diff_id] = layer
-        self.cache.names[f"{size} {name}"] = layer.diff_id
+    def take(self, name: str, size: int, plain: Iterable[bytes]) -> TakenLayer:
+        kept = self.as_is or self._looks_kept(name)
+        hasher = Hasher()
+        layer = store_layer(hasher.watch(plain), self.store, self.frames, normalise=not kept)
+        taken = self._remember(TakenLayer(hasher.digest, layer), kept=kept)
+        self.cache.names[f"{size} {name}"] = taken.diff_id
         with writing(self.cache.file):
             self.cache.save()
-        return layer
+        return taken
+
+    def _remember(self, taken: TakenLayer, *, kept: bool) -> TakenLayer:
+        known = self._known(taken.diff_id)
+        if known is not None:
+            # Another version of zstd may have compressed it otherwise; what was packed stays.
+            return known
+        if kept == self.upstream.keeps(taken.diff_id):
+            self.cache.layers[layer_key(taken.diff_id, kept=kept)] = taken.layer
+        elif not kept:
+            self.late.append(taken.diff_id)
+        return taken
+
+    def _looks_kept(self, name: str) -> bool:
+        """Tell, before a byte is read, whether a layer is upstream's: newer engines name it by its diffID."""
+        return name.startswith(_BLOBS) and self.upstream.keeps(f"sha256:{name.removeprefix(_BLOBS)}")
+
+    def _known(self, diff_id: str) -> TakenLayer | None:
+        taken = self.cache.taken(diff_id, kept=self.upstream.keeps(diff_id))
+        return taken if taken is not None and all(map(self.store.has, taken.layer.blobs)) else None
 
 
 def _counted(chunks: Iterable[bytes], task: str, progress: Progress) -> Iterator[bytes]:
@@ -66,6 +94,8 @@ class ImagePacker:
     engine: ImageSource
     store: PackedBlobs
     cache: PackCache
+    frames: KnownFrames
+    upstream: Upstream
     progress: Progress
 
     def pack(self, name: str, reference: str) -> Image:
@@ -80,9 +110,13 @@ class ImagePacker:
         config, layers = known
         return Image(name, config, self.store.keep(image_manifest(config, layers)), layers)
 
+    def _key(self, image_id: str) -> str:
+        return layer_key(image_id, kept=self.upstream.is_image(image_id))
+
     def _known(self, image_id: str) -> tuple[Blob, tuple[Layer, ...]] | None:
-        known = self.cache.image(image_id)
-        if known is None:
+        found = self.cache.images.get(self._key(image_id))
+        known = self.cache.image(self._key(image_id))
+        if known is None or found is None or not all(map(self._is_right, found.layers)):
             return None
         config, layers = known
         whole = all(
@@ -90,27 +124,45 @@ class ImagePacker:
         )
         return known if whole else None
 
+    def _is_right(self, key: str) -> bool:
+        diff_id = key.partition(" ")[2]
+        return key == layer_key(diff_id, kept=self.upstream.keeps(diff_id))
+
     def _save(self, name: str, image: EngineImage) -> tuple[Blob, tuple[Layer, ...]]:
+        self.frames.load(self.cache.layers.values())
         task = f"pack image {name}"
         self.progress.start(task, image.size or None)
         saved = self._read(task, image)
         self.progress.finish(task)
-        config = self.store.write((saved.config,))
-        self.cache.images[image.image_id] = (config, tuple(layer.diff_id for layer in saved.layers))
+        keys = tuple(
+            layer_key(taken.diff_id, kept=self.upstream.keeps(taken.diff_id)) for taken in saved.layers
+        )
+        layers = tuple(self.cache.layers[key] for key in keys)
+        config = saved.config
+        if not self.upstream.is_image(image.image_id):
+            config = normalised_config(config, (layer.diff_id for layer in layers))
+        packed = PackedConfig(self.store.keep(config), keys)
+        self.cache.images[self._key(image.image_id)] = packed
         with writing(self.cache.file):
             self.cache.save()
-        return config, saved.layers
+        return packed.config, layers
 
     def _read(self, task: str, image: EngineImage) -> SavedImage:
-        sink = _CachedLayers(self.store, self.cache, by_name=True)
+        sink = self._sink(by_name=True)
         try:
-            return read_saved_image(self._bytes(task, image), image, sink)
+            saved = self._saved(task, image, sink)
         except VerificationError:
             if not sink.guessed:
                 raise
-        return read_saved_image(
-            self._bytes(task, image), image, _CachedLayers(self.store, self.cache, by_name=False)
-        )
+            sink = self._sink(by_name=False)
+            saved = self._saved(task, image, sink)
+        for upstream in self.upstream.with_layers(sink.late):
+            # An engine before 25 names layers in a way that says nothing of what they are.
+            self._saved(task, upstream, self._sink(as_is=True))
+        return saved
 
-    def _bytes(self, task: str, image: EngineImage) -> Iterator[bytes]:
-        return _counted(self.engine.save(image.image_id), task, self.progress)
+    def _sink(self, *, by_name: bool = True, as_is: bool = False) -> _CachedLayers:
+        return _CachedLayers(self.store, self.cache, self.frames, self.upstream, by_name, as_is)
+
+    def _saved(self, task: str, image: EngineImage, sink: _CachedLayers) -> SavedImage:
+        return read_saved_image(_counted(self.engine.save(image.image_id), task, self.progress), image, sink)

@@ -57,3 +57,5 @@ class PackRequest:
     """Name, and the ID or reference in the engine."""
     trees: tuple[LocalTree, ...]
     documents: tuple[LocalDocument, ...] = ()
+    upstream: tuple[str, ...] = ()
+    """Images that were pulled by digest, as `name@sha256:…`; they and their layers are packed as they are."""

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from kit.bundle.digest import read_file
 from kit.bundle.manifest import File, FileTree
 from kit.bundle.oci_layout import tree_form
+from kit.bundle.store_file import index_stored, store_file
 from kit.errors import ConfigError, VerificationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kit.bundle.manifest import Blob
     from kit.bundle.pack_request import LocalFile, LocalTree
     from kit.bundle.target import PackedBlobs
     from kit.progress import Progress
@@ -23,10 +25,10 @@ def _copied(file: LocalFile, task: str, progress: Progress) -> Iterator[bytes]:
         yield chunk
 
 
-def _store(file: LocalFile, store: PackedBlobs, task: str, progress: Progress) -> None:
+def _store(file: LocalFile, store: PackedBlobs, task: str, progress: Progress) -> Blob | None:
     # A copy, not a hard link: what is packed must not change when the user edits the file.
     try:
-        store.write(_copied(file, task, progress), file.blob)
+        return store_file(_copied(file, task, progress), file.blob, store)
     except VerificationError as error:
         raise VerificationError(
             f"{file.path} is not the file that was locked",
@@ -36,9 +38,24 @@ def _store(file: LocalFile, store: PackedBlobs, task: str, progress: Progress) -
         ) from error
 
 
-def pack_tree(tree: LocalTree, store: PackedBlobs, progress: Progress) -> FileTree:
+def _index(file: LocalFile, store: PackedBlobs, indexes: dict[str, Blob]) -> Blob | None:
+    """Return the index of a stored file, made again when none is remembered."""
+    index = indexes.get(file.blob.digest)
+    if index is None or not store.has(index):
+        index = index_stored(file.blob, store)
+    return _remember(file, index, indexes)
+
+
+def _remember(file: LocalFile, index: Blob | None, indexes: dict[str, Blob]) -> Blob | None:
+    if index is not None:
+        indexes[file.blob.digest] = index
+    return index
+
+
+def pack_tree(tree: LocalTree, store: PackedBlobs, indexes: dict[str, Blob], progress: Progress) -> FileTree:
     """Return the packed model or dataset; files already in the store are not read.
 
+    `indexes` holds the index of each file packed before, by the file's digest, and is added to.
     Raises VerificationError naming the file that is not what its pin says, ConfigError when there
     is none at all, UnfitError and TransferError when a disk fails.
     """
@@ -50,9 +67,11 @@ def pack_tree(tree: LocalTree, store: PackedBlobs, progress: Progress) -> FileTr
         task = f"pack {tree.kind} {tree.name}"
         progress.start(task, sum(file.blob.size for file in missing.values()))
         for file in missing.values():
-            _store(file, store, task, progress)
+            _remember(file, _store(file, store, task, progress), indexes)
         progress.finish(task)
-    listed = tuple(File(file.path, file.blob.digest, file.blob.size) for file in files)
+    listed = tuple(
+        File(file.path, file.blob.digest, file.blob.size, _index(file, store, indexes)) for file in files
+    )
     form = tree_form(tree.kind, tree.name, tree.source, listed)
     config, manifest = (store.keep(data) for data in (form.config, form.manifest))
     return FileTree(tree.name, tree.kind, tree.source, config, manifest, listed)

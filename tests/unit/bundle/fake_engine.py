@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import zstandard
 
 from kit.bundle.engine import EngineImage
+from kit.bundle.normalise_tar import MTIME
 from kit.errors import EngineError
 
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ def hexdigest(data: bytes) -> str:
 
 
 def tar_of(files: dict[str, bytes]) -> bytes:
-    """A layer."""
+    """A layer that is normalised already."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, data in files.items():
             info = tarfile.TarInfo(name)
-            info.size = len(data)
+            info.size, info.mtime = len(data), MTIME
             tar.addfile(info, io.BytesIO(data))
     return out.getvalue()
 

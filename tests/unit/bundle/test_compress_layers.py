@@ -8,6 +8,7 @@ import zstandard
 from kit.bundle.blob_store import BlobStore
 from kit.bundle.compress_layers import plain_layer, store_layer
 from kit.bundle.digest import Hasher, blob_of, read_file
+from kit.bundle.known_frames import KnownFrames
 from kit.bundle.manifest import Layer
 from kit.errors import VerificationError
 
@@ -24,7 +25,7 @@ def layer_of(compressed: bytes, plain: bytes) -> Layer:
 
 def test_a_stored_layer_gives_its_plain_form_back(tmp_path: Path) -> None:
     store = BlobStore(tmp_path)
-    layer = store_layer((PLAIN[:1000], PLAIN[1000:]), store)
+    layer = store_layer((PLAIN[:1000], PLAIN[1000:]), store, KnownFrames(store))
     assert (layer.diff_id, layer.plain_size) == (blob_of(PLAIN).digest, len(PLAIN))
     assert layer.size < len(PLAIN) // 10
     assert b"".join(plain_layer(read_file(store.path(layer.digest)), layer, "x")) == PLAIN
@@ -33,19 +34,20 @@ def test_a_stored_layer_gives_its_plain_form_back(tmp_path: Path) -> None:
 def test_how_the_stream_is_cut_does_not_change_the_layer(tmp_path: Path) -> None:
     store = BlobStore(tmp_path)
     pieces = tuple(PLAIN[start : start + 7777] for start in range(0, len(PLAIN), 7777))
-    assert store_layer((PLAIN,), store) == store_layer(pieces, store)
+    once = store_layer((PLAIN,), store, KnownFrames(store))
+    assert once == store_layer(pieces, store, KnownFrames(store))
 
 
 def test_other_tools_read_a_stored_layer(tmp_path: Path) -> None:
     store = BlobStore(tmp_path)
-    layer = store_layer((PLAIN,), store)
+    layer = store_layer((PLAIN,), store, KnownFrames(store))
     data = store.path(layer.digest).read_bytes()
-    assert zstandard.ZstdDecompressor().decompressobj().decompress(data) == PLAIN
+    assert zstandard.ZstdDecompressor().decompressobj(read_across_frames=True).decompress(data) == PLAIN
 
 
 def test_an_empty_layer_goes_there_and_back(tmp_path: Path) -> None:
     store = BlobStore(tmp_path)
-    layer = store_layer((), store)
+    layer = store_layer((), store, KnownFrames(store))
     assert b"".join(plain_layer(read_file(store.path(layer.digest)), layer, "x")) == b""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kit.bundle.digest import hash_chunks
-from kit.bundle.docker_archive import read_saved_image
+from kit.bundle.docker_archive import TakenLayer, read_saved_image
 from kit.bundle.manifest import Layer
 from kit.errors import EngineError, VerificationError
 from tests.unit.bundle.fake_engine import BIG, FORMS, Archive, FakeEngine, config_of, hexdigest, tar_of
@@ -26,15 +26,15 @@ class Sink:
     """A LayerSink that keeps digests only."""
 
     taken: list[str] = field(default_factory=list)
-    known: dict[str, Layer] = field(default_factory=dict)
+    known: dict[str, TakenLayer] = field(default_factory=dict)
 
-    def find(self, name: str, size: int) -> Layer | None:  # noqa: ARG002
+    def find(self, name: str, size: int) -> TakenLayer | None:  # noqa: ARG002
         return self.known.get(name)
 
-    def take(self, name: str, size: int, plain: Iterable[bytes]) -> Layer:  # noqa: ARG002
+    def take(self, name: str, size: int, plain: Iterable[bytes]) -> TakenLayer:  # noqa: ARG002
         blob = hash_chunks(plain)
         self.taken.append(name)
-        return Layer(blob.digest, blob.size, blob.digest, blob.size)
+        return TakenLayer(blob.digest, Layer(blob.digest, blob.size, blob.digest, blob.size))
 
 
 def saved(engine: FakeEngine, image_id: str) -> tuple[list[bytes], EngineImage]:
@@ -73,7 +73,7 @@ def test_known_layers_are_not_read() -> None:
     engine = FakeEngine("25")
     chunks, image = saved(engine, engine.add(FIRST, SECOND))
     digest = "sha256:" + hexdigest(SECOND)
-    known = Layer("sha256:" + "1" * 64, 5, digest, len(SECOND))
+    known = TakenLayer(digest, Layer("sha256:" + "1" * 64, 5, digest, len(SECOND)))
     sink = Sink(known={"blobs/sha256/" + hexdigest(SECOND): known})
     assert read_saved_image(chunks, image, sink).layers[1] == known
     assert sink.taken == ["blobs/sha256/" + hexdigest(FIRST)]
@@ -82,7 +82,8 @@ def test_known_layers_are_not_read() -> None:
 def test_a_layer_taken_for_another_is_refused() -> None:
     engine = FakeEngine("25")
     chunks, image = saved(engine, engine.add(FIRST, SECOND))
-    wrong = Layer("sha256:" + "1" * 64, 5, "sha256:" + "2" * 64, len(SECOND))
+    digest = "sha256:" + "2" * 64
+    wrong = TakenLayer(digest, Layer("sha256:" + "1" * 64, 5, digest, len(SECOND)))
     with pytest.raises(VerificationError, match="other layers"):
         read_saved_image(chunks, image, Sink(known={"blobs/sha256/" + hexdigest(SECOND): wrong}))
 
