@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kit.errors import EngineError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -37,7 +39,21 @@ def find_upstream(references: Iterable[str], engine: ImageSource, cache: PackCac
 
     Raises EngineError when the engine has none of that name.
     """
+    found = []
     for reference in references:
         if reference not in cache.upstream:
-            cache.upstream[reference] = engine.inspect(reference)
-    return Upstream(tuple(cache.upstream[reference] for reference in references))
+            cache.upstream[reference] = _inspect(reference, engine)
+        found.append(cache.upstream[reference])
+    return Upstream(tuple(found))
+
+
+def _inspect(reference: str, engine: ImageSource) -> EngineImage:
+    try:
+        return engine.inspect(reference)
+    except EngineError as error:
+        raise EngineError(
+            "the engine cannot describe an image that was pulled, or that another is built on",
+            where=reference,
+            why=error.what,
+            fix=f"docker pull {reference}",
+        ) from error

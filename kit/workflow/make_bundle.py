@@ -134,10 +134,21 @@ def make_bundle(loaded: LoadedProject, out: Path | None, tools: BundleTools, pro
     check_room_for(lock.trees, cache)
     trees = tuple(tools.fetch(pin, loaded.folder, cache, progress, mirrors) for pin in lock.trees)
     images = tuple((image.name, tools.build(image, lock.stack, mirrors, progress)) for image in lock.images)
-    request = PackRequest(loaded.name, lock.stack, dump_lock(lock), lock.locked, images, trees)
+    upstream = tuple(dict.fromkeys(_pulled(image, mirrors) for image in lock.images if image.base_digest))
+    request = PackRequest(
+        loaded.name, lock.stack, dump_lock(lock), lock.locked, images, trees, upstream=upstream
+    )
     summary = summarize(pack_bundle(request, tools.engine, FolderTarget(folder), progress, tools.sign))
     path, size = folder, summary.size
     if out is not None and out.suffix == TARBALL:
         path, size = out, write_tarball(open_bundle(folder), out, progress)
     signature = open_bundle(path, tools.trust.look).signature
     return Made(summary.name, summary.digest, str(path), size, summary.parts, signature)
+
+
+def _pulled(image: ImageLock, mirrors: Mirrors) -> str:
+    """Return the name, with its digest, under which the engine pulled an image or what it is built on."""
+    from kit.images.base_image import by_digest
+    from kit.images.stacks import PulledImage
+
+    return by_digest(PulledImage(image.base, image.base_digest), mirrors.registry)

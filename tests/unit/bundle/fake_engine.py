@@ -28,13 +28,13 @@ def hexdigest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def tar_of(files: dict[str, bytes]) -> bytes:
-    """A layer that is normalised already."""
+def tar_of(files: dict[str, bytes], mtime: int = MTIME) -> bytes:
+    """A layer; one that is normalised already, unless its files have another time."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, data in files.items():
             info = tarfile.TarInfo(name)
-            info.size, info.mtime = len(data), MTIME
+            info.size, info.mtime = len(data), mtime
             tar.addfile(info, io.BytesIO(data))
     return out.getvalue()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from kit.bundle.verify import verify_bundle
 from kit.errors import ConfigError, EngineError, VerificationError
 from kit.progress import NoProgress
 from tests.unit.bundle.factories import BASE_LAYER, TOP_LAYER, local_tree, pack_request, packed_bundle
-from tests.unit.bundle.fake_engine import FORMS, FakeEngine, hexdigest, tar_of
+from tests.unit.bundle.fake_engine import FORMS, FakeEngine, config_of, hexdigest, tar_of
 from tests.unit.signature.soft_keys import ed25519_key, sshsig
 
 if TYPE_CHECKING:
@@ -90,6 +91,53 @@ def test_a_new_top_layer_leaves_the_others_as_they_are(tmp_path: Path, form: str
     assert new.layers[0] == old.layers[0]
     assert base.stat().st_ino == before.st_ino
     assert new.layers[1] != old.layers[1]
+
+
+OLD_BASE = tar_of({"bin/sh": b"vendor's" * 4000}, mtime=1_700_000_000)
+OLD_OWN = tar_of({"app": b"own"}, mtime=1_800_000_000)
+
+
+def test_two_builds_of_the_same_contents_give_the_same_image(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    found = []
+    for time in (1_700_000_000, 1_800_000_000):
+        layer = tar_of({"bin/sh": b"shell" * 4000}, mtime=time)
+        built = engine.add(layer, created=f"{time}", container=f"{time}")
+        request = pack_request(engine, tmp_path, images=(("train", built),))
+        found.append(pack_bundle(request, engine, FolderTarget(tmp_path / f"{time}"), NoProgress()))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_layers_from_upstream_keep_their_bytes_and_others_are_normalised(tmp_path: Path, form: str) -> None:
+    engine = FakeEngine(form)
+    engine.add(OLD_BASE, tag="python@sha256:1")
+    built = engine.add(OLD_BASE, OLD_OWN)
+    request = pack_request(
+        engine, tmp_path, images=(("train", built),), upstream=("python@sha256:1",), trees=()
+    )
+    image = pack(request, engine, tmp_path).images[0]
+    base, own = image.layers
+    assert base.diff_id == "sha256:" + hexdigest(OLD_BASE)
+    assert own.diff_id == "sha256:" + hexdigest(tar_of({"app": b"own"}))
+    verify_bundle(open_bundle(tmp_path / "bundle"), NoProgress())
+    engine.calls.clear()
+    assert pack(request, engine, tmp_path).images == (image,)
+    assert engine.calls == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_whole_image_from_upstream_keeps_its_config_too(tmp_path: Path, form: str) -> None:
+    engine = FakeEngine(form)
+    pulled = engine.add(OLD_BASE, tag="data@sha256:1", created="2026-05-01T12:30:00Z")
+    request = pack_request(engine, tmp_path, images=(("data", pulled),), upstream=("data@sha256:1",))
+    manifest = pack(request, engine, tmp_path)
+    assert manifest.images[0].config.digest == "sha256:" + hexdigest(
+        config_of((OLD_BASE,), created="2026-05-01T12:30:00Z")
+    )
+    normalised = pack(replace(request, upstream=()), engine, tmp_path)
+    assert normalised.images[0].layers[0].diff_id != manifest.images[0].layers[0].diff_id
+    assert pack(request, engine, tmp_path) == manifest
 
 
 def test_what_only_the_old_bundle_needed_is_removed(tmp_path: Path) -> None:

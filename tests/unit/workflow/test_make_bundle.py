@@ -132,6 +132,16 @@ def test_images_are_built_from_their_locks(tmp_path: Path) -> None:
     assert built == ["train"]
 
 
+def test_what_was_pulled_by_digest_is_packed_as_upstream(tmp_path: Path) -> None:
+    project = loaded(tmp_path)
+    pulled = ImageLock("data", "ghcr.io/conardli/easy-dataset:1.7.3", "sha256:" + "2" * 64, "sha256:1", None)
+    write_lock(tmp_path / "kit.lock", lock_for(project, images=(pulled,)))
+    with pytest.raises(EngineError) as caught:
+        make_bundle(project, None, tools(tmp_path, []), NoProgress())
+    assert caught.value.where == "ghcr.io/conardli/easy-dataset@sha256:" + "2" * 64
+    assert caught.value.fix.startswith("docker pull ")
+
+
 def test_a_plan_names_what_would_be_built_and_fetched(tmp_path: Path) -> None:
     project = loaded(tmp_path)
     write_lock(tmp_path / "kit.lock", lock_for(project))
