@@ -86,6 +86,25 @@ def store_layer(
     return Layer(blob.digest, blob.size, hasher.digest, hasher.size, index)
 
 
+def plain_frame(frame: Frame, stored: bytes, where: str) -> bytes:
+    """Return the plain bytes of a frame, never more than its `plain_size`.
+
+    Raises VerificationError unless the stored bytes are one zstd frame that holds exactly those.
+    """
+    import zstandard
+
+    try:
+        # The size that zstd's own header claims is what would be set aside for it.
+        if zstandard.get_frame_parameters(stored).content_size != frame.plain_size:
+            raise VerificationError("a frame claims another size than its index", where=where)
+        plain: bytes = zstandard.ZstdDecompressor().decompress(stored, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise VerificationError("a frame is not zstd", where=where, why=str(error)) from error
+    if len(plain) != frame.plain_size or hashlib.sha256(plain).digest() != frame.plain:
+        raise VerificationError("a frame holds other bytes than its index says", where=where)
+    return plain
+
+
 def _decompressed(chunks: Iterable[bytes], limit: int, where: str) -> Iterator[bytes]:
     import zstandard
 

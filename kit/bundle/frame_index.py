@@ -19,7 +19,7 @@ from kit.errors import VerificationError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kit.bundle.manifest import Blob
+    from kit.bundle.manifest import Blob, Layer
 
 PIECE = 4 << 20
 """Bytes of a file's pieces but the last; most plain bytes that a frame may have."""
@@ -93,6 +93,12 @@ def parse_index(data: bytes, blob: Blob, plain_size: int) -> tuple[Frame, ...]:
     if sum(frame.plain_size for frame in frames) != plain_size:
         raise _refuse(blob, f"its frames do not make {plain_size} plain bytes")
     return frames
+
+
+def single_frame(layer: Layer) -> Frame:
+    """Return the frame of a layer that has no index because it is one."""
+    plain, stored = (bytes.fromhex(word.removeprefix("sha256:")) for word in (layer.diff_id, layer.digest))
+    return Frame(layer.plain_size, layer.size, plain, stored)
 
 
 def parse_piece_index(data: bytes, blob: Blob) -> tuple[Frame, ...]:

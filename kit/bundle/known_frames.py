@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kit.bundle.digest import verified
-from kit.bundle.frame_index import Frame, parse_index
+from kit.bundle.frame_index import Frame, parse_index, single_frame
 from kit.errors import KitError
 
 if TYPE_CHECKING:
@@ -56,12 +56,6 @@ class KnownFrames:
         except KitError:
             return None
         return (frame, stored) if hashlib.sha256(stored).digest() == frame.stored else None
-
-
-def single_frame(layer: Layer) -> Frame:
-    """Return the frame of a layer that has no index because it is one."""
-    plain, stored = (bytes.fromhex(word.removeprefix("sha256:")) for word in (layer.diff_id, layer.digest))
-    return Frame(layer.plain_size, layer.size, plain, stored)
 
 
 def read_frames(layer: Layer, store: PackedBlobs) -> tuple[Frame, ...]:

@@ -8,12 +8,9 @@ are no header any more, the rest is passed on as it is.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from kit.bundle.byte_stream import ChunkReader
 from kit.bundle.tar_form import BLOCK, padded
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 ZERO_BLOCK = bytes(BLOCK)
 EXTENSIONS = frozenset(b"xgLK")
@@ -83,32 +80,8 @@ def pax_records(payload: bytes) -> tuple[tuple[bytes, bytes, bytes], ...] | None
     return tuple(records)
 
 
-class TarWalk:
+class TarWalk(ChunkReader):
     """Reads heads and payloads in turn; whatever is read is exactly what came."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._chunk = memoryview(b"")
-
-    def pieces(self, size: int) -> Iterator[memoryview]:
-        """Yield the next `size` bytes as they come, fewer only at the end of the stream."""
-        while size:
-            while not self._chunk:
-                chunk = next(self._chunks, None)
-                if chunk is None:
-                    return
-                self._chunk = memoryview(chunk)
-            piece = self._chunk[:size]
-            self._chunk = self._chunk[size:]
-            size -= len(piece)
-            yield piece
-
-    def read(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer only at the end of the stream."""
-        if len(self._chunk) >= size:
-            piece, self._chunk = self._chunk[:size], self._chunk[size:]
-            return bytes(piece)
-        return b"".join(self.pieces(size))
 
     def head(self) -> Head | Rest:
         """Return the next member's head; its payload must be read before the next call.

@@ -86,6 +86,9 @@ def verify(
         Path | None,
         typer.Option("--allowed-signers", help="Demand a signature by somebody whom this file names."),
     ] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Decompress every layer too, and hash what comes out.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Hold a bundle's signature, and then its every byte, against what they must be."""
@@ -93,13 +96,15 @@ def verify(
 
     found = open_bundle_here(file, bundle, allowed_signers)
     with shown_progress() as progress:
-        report = verify_bundle(found.source, progress)
+        report = verify_bundle(found.source, progress, deep=deep)
     found.accept()
     document = {**plain(report), **plain(found.provenance)}
     show(document, lambda _: _verified(report, found.provenance), as_json=as_json)
 
 
 def _verified(report: VerifyReport, provenance: Provenance) -> Iterator[str]:
+    if report.deep_size is not None:
+        yield f"deep: {report.deep_layers} layers hold the {bytes_text(report.deep_size)} of their diffIDs"
     yield f"whole: {report.blobs} blobs, {bytes_text(report.size)}; {provenance.text}"
     if provenance.signature.status != "signed":
         yield "who made it is not proven"
