@@ -1,4 +1,8 @@
-"""This machine as a host (`address: local`): subprocesses in place of SSH."""
+"""This machine as a host (`address: local`): subprocesses in place of SSH.
+
+In kit's own image, as `ROOT/bin/kit` starts it, this machine is the one outside: its root is mounted where
+KIT_HOST_ROOT says, and commands run in it through `host-chroot`, a chroot that needs no root.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import os
 import signal
 import subprocess
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from weakref import WeakSet
 
@@ -20,6 +25,17 @@ if TYPE_CHECKING:
 _READ = 1 << 18
 _PATIENCE = 5.0
 """Seconds that a command gets to end by itself."""
+HOST_ROOT_VARIABLE = "KIT_HOST_ROOT"
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def local_words(argv: Argv, host_root: str | None, folder: str) -> Argv:
+    """Return the words that run a command here, or outside of kit's container on its host. Pure."""
+    # Through sh, so that a program that is missing answers 127 as it does over SSH.
+    if not host_root:
+        return ("sh", "-c", 'exec "$@"', "sh", *argv)
+    script = f'PATH={_SYSTEM_PATH}; export PATH; cd "$1" && shift && exec "$@"'
+    return ("host-chroot", host_root, "sh", "-c", script, "sh", folder, *argv)
 
 
 class _Child:
@@ -27,10 +43,9 @@ class _Child:
 
     def __init__(self, argv: Argv) -> None:
         pipe = subprocess.PIPE
-        # Through sh, so that a program that is missing answers 127 as it does over SSH. In a session of
-        # its own, so that Ctrl-C reaches kit alone, which then ends what it started.
+        # In a session of its own, so that Ctrl-C reaches kit alone, which then ends what it started.
         self._process = subprocess.Popen(
-            ("sh", "-c", 'exec "$@"', "sh", *argv),
+            local_words(argv, os.environ.get(HOST_ROOT_VARIABLE), str(Path.cwd())),
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import shlex
 
+from kit.host.local_machine import HOST_ROOT_VARIABLE
+
+HOME = "/home/kit"
+"""Home folder in kit's image."""
+HOST_ROOT = "/host"
+"""Where the host's own root is in the container."""
+
 _SCRIPT = """\
 #!/bin/sh
-# Written by kit ship: kit on this host, run from its own image.
+# Written by kit ship: kit on this host, run from its own image. `address: local` is this host: kit's commands
+# for it run in this host's own root, with the rights of whoever calls.
 terminal=
 if [ -t 0 ] && [ -t 1 ]; then terminal=-t; fi
 socket={socket}
@@ -17,12 +25,26 @@ case $PWD/ in
 esac
 set -- {tag} "$@"
 if [ "$here" != "$root" ]; then set -- -v "$here:$here" "$@"; fi
+# Keys and known hosts, for other hosts over SSH.
+if [ -d "$HOME/.ssh" ]; then set -- -v "$HOME/.ssh:{home}/.ssh:ro" "$@"; fi
+agent=/run/ssh-agent
+if [ -S "$SSH_AUTH_SOCK" ]; then set -- -v "$SSH_AUTH_SOCK:$agent" -e "SSH_AUTH_SOCK=$agent" "$@"; fi
+user=$(id -un)
 exec docker run --rm -i $terminal --pull never --network host --log-driver none \\
   --user "$(id -u):$(id -g)" --group-add "$(stat -L -c %g "$socket")" \\
+  -e "USER=$user" -e "LOGNAME=$user" --device-cgroup-rule "c *:* rw" \\
+  -v /:{host_root} -e {variable}={host_root} \\
   -v "$root:$root" -v "$socket:$socket" -w "$PWD" "$@"
 """
 
 
 def wrapper_script(root: str, tag: str, socket: str) -> bytes:
     """Return the script for a host whose kit image bears `tag`."""
-    return _SCRIPT.format(socket=shlex.quote(socket), root=shlex.quote(root), tag=shlex.quote(tag)).encode()
+    return _SCRIPT.format(
+        socket=shlex.quote(socket),
+        root=shlex.quote(root),
+        tag=shlex.quote(tag),
+        home=HOME,
+        host_root=HOST_ROOT,
+        variable=HOST_ROOT_VARIABLE,
+    ).encode()

@@ -211,6 +211,17 @@ class Stage:
         images = "docker images -a --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' | sort"
         return self.sh(host, f"{files}; {images}; docker ps -aq; true", user="root")
 
+    def image_id(self, host: str, bundle: Path, name: str) -> str:
+        """Return the ID under which a host's engine must hold an image."""
+        image = self.manifest(bundle).image(name)
+        assert image is not None
+        return image.manifest.digest if host == "new" else image.config.digest
+
+    def images_on(self, host: str) -> dict[str, str]:
+        """Return what a host's engine holds: tag -> ID."""
+        listed = self.sh(host, "docker images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}'")
+        return dict(line.split(" ") for line in listed.splitlines())  # type: ignore[misc]
+
     def wait_for_partial(self, host: str, more_than: int) -> int:
         """Wait until a blob has grown beyond so many bytes on a host; return its size."""
         look = f"stat -c %s {ROOT}/partial/* 2>/dev/null | sort -n | tail -n 1"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -32,6 +32,24 @@ def _engine_stage(journey: Journey, job: str) -> int:
 
 def test_the_base_model_knows_none_of_the_answers(journey: Journey) -> None:
     assert right_answers(ask_base(journey)) == 0
+
+
+def test_a_host_serves_by_itself_with_the_kit_that_was_shipped_to_it(journey: Journey) -> None:
+    def stay_here(document: dict[str, Any]) -> None:
+        document["hosts"] = {"gpu1": {"address": "local", "root": "/aisys/kit"}}
+        document["jobs"] = {"serve-base": document["jobs"]["serve-base"]}
+
+    text = (journey.folder / journey.variant("here.yaml", stay_here)).read_text(encoding="utf-8")
+    journey.lab.exec("gpu1", ("sh", "-c", 'mkdir -p here && printf %s "$1" > here/kit.yaml', "sh", text))
+
+    def kit(*words: str) -> dict[str, Any]:
+        script = 'cd here && exec /aisys/kit/bin/kit "$@" --json'
+        result: dict[str, Any] = json.loads(journey.lab.exec("gpu1", ("sh", "-c", script, "sh", *words)))
+        return result
+
+    assert kit("up", "serve-base")["state"] == "running"
+    assert kit("ask", "serve-base", "Hello")["answer"]
+    assert [run["job"] for run in kit("down", "serve-base")["ended"]] == ["serve-base"]
 
 
 def test_two_hosts_train_with_zero_2_and_the_served_model_has_learnt(journey: Journey) -> None:

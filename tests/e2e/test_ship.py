@@ -64,20 +64,6 @@ def carried(stage: Stage, first: Path) -> Path:
     return first
 
 
-def image_id(stage: Stage, host: str, bundle: Path, name: str) -> str:
-    """The ID under which a host's engine must hold an image."""
-    image = stage.manifest(bundle).image(name)
-    assert image is not None
-    return image.config.digest if host in CLASSIC else image.manifest.digest
-
-
-def images_on(stage: Stage, host: str) -> dict[str, str]:
-    lines = stage.sh(
-        host, "docker images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}'"
-    ).splitlines()
-    return dict(line.split(" ") for line in lines)  # type: ignore[misc]
-
-
 def test_a_dry_run_tells_the_bytes_and_changes_nothing(stage: Stage, first: Path) -> None:
     before = [stage.state(host) for host in HOSTS]
     said = stage.ship(stage.definition(*HOSTS), first, "--dry-run")
@@ -95,8 +81,8 @@ def test_images_stand_under_their_identity_tags_and_nothing_else_does(
 ) -> None:
     wanted = {}
     for image in stage.manifest(carried).images:
-        wanted[image.identity_tag] = image_id(stage, host, carried, image.name)
-    assert images_on(stage, host) == wanted
+        wanted[image.identity_tag] = stage.image_id(host, carried, image.name)
+    assert stage.images_on(host) == wanted
     assert stage.sh(host, "docker ps -aq") == ""
 
 
@@ -143,10 +129,19 @@ def test_a_check_knows_the_shipped_images_and_misses_one_that_is_gone(stage: Sta
         stage.sh("old", f"docker tag kept:1 {train.identity_tag} && docker rmi kept:1")
 
 
-@pytest.mark.parametrize("host", HOSTS)
-def test_people_on_the_host_have_the_same_kit(stage: Stage, carried: Path, host: str) -> None:
+@pytest.mark.parametrize(("host", "version"), KINDS)
+def test_the_shipped_kit_looks_after_the_host_that_it_stands_on(
+    stage: Stage, carried: Path, host: str, version: str
+) -> None:
     del carried
-    assert "ship" in stage.sh(host, f"cd /tmp && {ROOT}/bin/kit --help")
+    spec = f"version: 1\nstack: cpu\nhosts: {{here: {{address: local, root: {ROOT}}}}}\n"
+    stage.sh(host, f"mkdir -p here && cat > here/kit.yaml <<'EOF'\n{spec}EOF")
+    said = json.loads(stage.sh(host, f"cd here && {ROOT}/bin/kit check --json || true"))
+    found = {finding["code"]: finding for finding in said["findings"]}
+    assert version in found["engine-version"]["text"]
+    assert {found[code]["level"] for code in ("engine-version", "root")} == {"ok"}
+    status = json.loads(stage.sh(host, f"cd here && {ROOT}/bin/kit status --json"))
+    assert status["hosts"][0]["bundle"] == "first"
 
 
 def test_a_second_ship_sends_nothing_and_changes_nothing(stage: Stage, carried: Path) -> None:
@@ -172,7 +167,7 @@ def test_a_new_bundle_sends_only_what_changed(stage: Stage, carried: Path) -> No
         assert 8 * MIB < receipts[host]["sent_bytes"] < most
         digest = stage.sh(host, f"sha256sum {ROOT}/models/tiny/weights/model.safetensors").split()[0]
         assert "sha256:" + digest in [file.digest for file in model.files]
-        assert images_on(stage, host)[image.identity_tag] == image_id(stage, host, changed, "train")
+        assert stage.images_on(host)[image.identity_tag] == stage.image_id(host, changed, "train")
     stage.shipped(stage.definition(*HOSTS), carried)
 
 
@@ -182,10 +177,10 @@ def test_a_false_image_under_the_identity_tag_is_replaced(stage: Stage, carried:
     assert train is not None
     assert kit is not None
     stage.sh(host, f"docker tag {kit.identity_tag} {train.identity_tag}")
-    assert images_on(stage, host)[train.identity_tag] == image_id(stage, host, carried, "kit")
+    assert stage.images_on(host)[train.identity_tag] == stage.image_id(host, carried, "kit")
     receipts = stage.shipped(stage.definition(host), carried)
     assert receipts[host]["loaded"] == [train.identity_tag]
-    assert images_on(stage, host)[train.identity_tag] == image_id(stage, host, carried, "train")
+    assert stage.images_on(host)[train.identity_tag] == stage.image_id(host, carried, "train")
 
 
 def test_layers_that_a_containerd_store_unpacked_from_another_form_are_completed(
@@ -202,7 +197,7 @@ def test_layers_that_a_containerd_store_unpacked_from_another_form_are_completed
     )
     receipts = stage.shipped(stage.definition("new"), carried)
     assert receipts["new"]["loaded"] == [train.identity_tag]
-    assert images_on(stage, "new")[train.identity_tag] == image_id(stage, "new", carried, "train")
+    assert stage.images_on("new")[train.identity_tag] == stage.image_id("new", carried, "train")
     stage.sh("new", "docker rmi other:1", user="root")
     assert (
         stage.sh("new", f"docker run --rm --pull never {train.identity_tag} /bin/busybox cat /note")
