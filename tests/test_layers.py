@@ -115,6 +115,23 @@ def test_the_drawing_has_no_circle() -> None:
             del left[part]
 
 
+DOORS = {
+    "workflow/open_trusted.py": "what a user names is held against this machine's policies here",
+    "workflow/compare_places.py": "with the same policies, but for age: comparing an old one is its purpose",
+    "workflow/make_bundle.py": "what was packed just now",
+    "workflow/sign_bundle.py": "a wrong signature is what it replaces; nothing else is done with the bundle",
+}
+"""Modules above `kit.bundle` that may open a bundle themselves, each with its reason."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_bundles_come_in_through_few_doors(path: Path) -> None:
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    names = {alias.name for node in nodes for alias in node.names}
+    opens = names & {"open_bundle", "open_unjudged"} and part_of(path) != "bundle"
+    assert not opens or str(path.relative_to(PACKAGE)) in DOORS
+
+
 def test_only_the_command_line_writes_to_the_terminal() -> None:
     for path in MODULES:
         if part_of(path) == "cli":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from kit.bundle.source import open_bundle
 from kit.errors import ConfigError, VerificationError
 from kit.signature.allowed_signers import parse_allowed_signers
 from kit.signature.keys import proven_key
 from kit.signature.ssh_keygen import ssh_keygen_signer
 from kit.signature.trust import SIGNED, Rule, Trust
+from tests.factories import project_document
 from tests.unit.signature.soft_keys import KEYS, SoftKey, ed25519_key, rsa_key, sshsig
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="OpenSSH's client is not here")
@@ -228,6 +231,33 @@ def test_ssh_keygen_itself_asks_for_a_passphrase(
     monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
     signature = ssh_keygen_signer(key)(MESSAGE)
     assert asked.verify(signature, MESSAGE, f"alice {Path(f'{key}.pub').read_text()}")
+
+
+def test_kit_bundle_signs_with_a_key_and_ssh_keygen_verifies_it(
+    tmp_path: Path, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from typer.testing import CliRunner
+
+    from kit.cli.main import app
+    from kit.workflow import make_bundle
+    from tests.unit.workflow import test_make_bundle as project
+
+    key = make_key(tmp_path / "key", "-t", "ed25519")
+    (tmp_path / "kit.yaml").write_text(json.dumps(project_document(images=[], jobs={})))
+    project.write_lock(tmp_path / "kit.lock", project.lock_for(project.loaded(tmp_path)))
+    # No engine and no hub are here; the signer is the real one.
+    monkeypatch.setattr(make_bundle, "real_tools", lambda sign: replace(project.tools(tmp_path), sign=sign))
+    for form in ("bundle", "crossing.tar"):
+        words = ["bundle", "--sign", str(key), "-o", str(tmp_path / form), "-f", str(tmp_path / "kit.yaml")]
+        found = CliRunner().invoke(app, [*words, "--json"])
+        assert found.exit_code == 0, found.output
+        assert json.loads(found.stdout)["signature"]["status"] == "unknown"
+        source = open_bundle(tmp_path / form)
+        signers = f"alice {Path(f'{key}.pub').read_text()}"
+        assert source.signature_bytes
+        assert asked.verify(source.signature_bytes, source.manifest_bytes, signers)
 
 
 def test_a_key_too_short_is_refused_as_it_signs(tmp_path: Path) -> None:
