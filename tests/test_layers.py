@@ -60,6 +60,7 @@ HEAVY = (
     "zstandard",
     "rich",
     "cryptography",
+    "pyeclib",
     "uv",
 )
 """Packages that no start of the command line may load."""

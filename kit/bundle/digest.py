@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from kit.bundle.manifest import Blob
@@ -93,20 +95,33 @@ def wrong_bytes(blob: Blob, where: str, why: str) -> VerificationError:
 
 
 def open_regular(path: Path) -> int:
-    """Return a descriptor of a file opened for reading; the last part of the path is no symlink.
+    """Return a descriptor of a plain file opened for reading; the last part of the path is no symlink.
 
-    The caller closes it. Raises TransferError.
+    The caller closes it. Raises TransferError, VerificationError when it is a link, a pipe, a device.
     """
+    # Opening a pipe would wait for its writer.
+    flags = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_BINARY", "O_NONBLOCK"))
     try:
-        return os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+        descriptor = os.open(path, flags)
     except OSError as error:
+        if error.errno == errno.ELOOP or path.is_symlink():
+            raise _not_plain(path) from error
         raise TransferError("cannot be read", where=str(path), why=error.strerror or str(error)) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _not_plain(path)
+    return descriptor
+
+
+def _not_plain(path: Path) -> VerificationError:
+    return VerificationError("no plain file", where=str(path), fix="put the file itself there")
 
 
 def read_file(path: Path, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
     """Yield `length` bytes of a file (None: all that follow) from `offset`, fewer where it ends.
 
-    Symlinks are not followed. Raises TransferError when the file cannot be read.
+    Symlinks are not followed. Raises TransferError when the file cannot be read, VerificationError
+    when it is no plain file.
     """
     with os.fdopen(open_regular(path), "rb", buffering=0) as file:
         try:

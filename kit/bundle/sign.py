@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+from kit.bundle.blob_store import writing
+from kit.bundle.extent import Extent
 from kit.bundle.folder_target import FolderTarget
-from kit.bundle.source import open_bundle, with_signature
-from kit.bundle.write_tarball import write_tarball
+from kit.bundle.source import open_bundle, read_claim
+from kit.bundle.tar_form import MANIFEST_NAME, SIGNATURE_NAME, tail_chunks
+from kit.bundle.volume_set import find_set
 from kit.errors import ConfigError
 from kit.signature.trust import NOT_SIGNED
 
@@ -15,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kit.bundle.source import BundleSource
-    from kit.progress import Progress
 
 
 def open_unjudged(path: Path) -> BundleSource:
@@ -26,19 +29,22 @@ def open_unjudged(path: Path) -> BundleSource:
     return open_bundle(path, lambda _data, _signature, _where: NOT_SIGNED)
 
 
-def sign_bundle(path: Path, sign: Callable[[bytes], bytes], progress: Progress) -> BundleSource:
+def sign_bundle(path: Path, sign: Callable[[bytes], bytes]) -> BundleSource:
     """Give the bundle at `path` the signature that `sign` makes of its kit.json; return it, opened.
 
-    A signature that was there is replaced. A folder gets a file; a tarball is written once more,
-    and stays as it is until that is done. Raises ConfigError (no bundle, or it changed meanwhile),
-    VerificationError (the bundle, or the signature, is not right), UnfitError, TransferError.
+    A signature that was there is replaced. A folder gets a file; of a tarball the last few kilobytes
+    are written again. Raises ConfigError (no bundle, or it changed meanwhile, or it is cut into
+    volumes), VerificationError (the bundle, or the signature, is not right), UnfitError, TransferError.
     """
+    if not path.is_dir() and find_set(path) is not None:
+        fix = "kit bundle -o NAME.tar --volume-size … --sign KEY, which copies what is there"
+        raise ConfigError("volumes are signed when they are made", where=str(path), fix=fix)
     source = open_unjudged(path)
     signature = sign(source.manifest_bytes)
     if path.is_dir():
         _sign_folder(path, source, signature)
     else:
-        write_tarball(with_signature(source, signature), path, progress)
+        _sign_tarball(path, source, signature)
     return open_bundle(path)
 
 
@@ -48,3 +54,17 @@ def _sign_folder(path: Path, source: BundleSource, signature: bytes) -> None:
         if open_unjudged(path).manifest_bytes != source.manifest_bytes:
             raise ConfigError("the bundle changed while it was signed", where=str(path), fix="kit sign again")
         target.publish(source.manifest, source.lock_bytes, signature)
+
+
+def _sign_tarball(path: Path, source: BundleSource, signature: bytes) -> None:
+    extent = Extent.of_file(path, path.stat().st_size)
+    place, data, _ = read_claim(extent, str(path))
+    if data != source.manifest_bytes:
+        raise ConfigError("the bundle changed while it was signed", where=str(path), fix="kit sign again")
+    # What stands before kit.json stays; so its place, and all that follows, is known.
+    tail = b"".join(tail_chunks({MANIFEST_NAME: data, SIGNATURE_NAME: signature}, place))
+    with writing(path), path.open("r+b", buffering=0) as file:
+        file.seek(place)
+        file.write(tail)
+        file.truncate()
+        os.fsync(file.fileno())

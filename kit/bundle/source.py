@@ -11,29 +11,34 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from kit.bundle.digest import blob_of, open_regular, read_file, verified, wrong_bytes
+from kit.bundle.extent import Extent
 from kit.bundle.oci_layout import check_descriptions
 from kit.bundle.parse_manifest import parse_manifest
 from kit.bundle.switch import current_file
 from kit.bundle.tar_form import (
     BLOCK,
-    END,
     FIXED_NAMES,
     LOCK_NAME,
     MANIFEST_NAME,
     SIGNATURE_NAME,
-    Member,
+    TRAILER,
     blob_name,
+    blobs_size,
     fixed_files,
     is_signature,
+    lock_place,
     not_a_bundle,
-    plan_members,
+    padded,
     read_size,
+    read_trailer,
+    tail_chunks,
     tar_header,
 )
+from kit.bundle.volume_set import VolumeSet, find_set, look, unusable
 from kit.errors import ConfigError, VerificationError
 from kit.signature.trust import NOTHING_DEMANDED
 
@@ -47,6 +52,8 @@ if TYPE_CHECKING:
     Judge = Callable[[bytes, bytes | None, str], Verdict]
     """Given kit.json, kit.json.sig and the bundle's place; raises VerificationError to refuse it."""
 
+_NAME_FIELD = 100
+"""Bytes of a member's name in its header."""
 SMALL_LIMIT = 64 << 20
 """Most bytes that kit.json or kit.lock may have."""
 SIGNATURE_LIMIT = 64 << 10
@@ -115,7 +122,7 @@ def check_fixed_files(manifest: Manifest, files: dict[str, bytes], where: str) -
 class _Place:
     """Where a blob's bytes lie."""
 
-    path: Path
+    extent: Extent
     offset: int
     blob: Blob
 
@@ -148,28 +155,26 @@ class _OpenedBundle:
         place = self._place(digest)
         left = max(place.blob.size - offset, 0)
         wanted = left if length is None else min(length, left)
-        return read_file(place.path, place.offset + offset, wanted)
+        return place.extent.read(place.offset + offset, wanted)
 
 
 def open_bundle(path: Path, judge: Judge = NOTHING_DEMANDED.judge) -> BundleSource:
-    """Return the bundle at `path`, a folder or a tarball.
+    """Return the bundle at `path`: a folder, a tarball, or volumes, by any of them, their list or folder.
 
     Unless told otherwise, `judge` demands no signature, and refuses one of other bytes.
     Raises ConfigError when there is none, VerificationError when it is not whole or not as kit
     makes it, TransferError when it cannot be read.
     """
-    if path.is_dir():
+    if path.is_dir() and current_file(path, MANIFEST_NAME).exists():
         return _open_folder(path, judge)
+    volumes = find_set(path)
+    if volumes is not None:
+        return _open_volumes(volumes, judge)
+    if path.is_dir():
+        raise ConfigError("no bundle in this folder", where=str(path), fix="kit bundle")
     if path.is_file():
         return _open_tarball(path, judge)
     raise ConfigError("no bundle here", where=str(path), fix="kit bundle, or name one with -b PATH")
-
-
-def with_signature(source: BundleSource, signature: bytes) -> BundleSource:
-    """Return an opened bundle with another signature, to be written in the tarball form."""
-    if not isinstance(source, _OpenedBundle):
-        raise TypeError(f"not a bundle that was opened here: {source!r}")
-    return replace(source, signature_bytes=signature)
 
 
 def _read_fixed(folder: Path, name: str) -> bytes:
@@ -193,8 +198,6 @@ def _folder_signature(folder: Path) -> bytes | None:
 
 
 def _open_folder(folder: Path, judge: Judge) -> BundleSource:
-    if not current_file(folder, MANIFEST_NAME).exists():
-        raise ConfigError("no bundle in this folder", where=str(folder), fix="kit bundle")
     data, signature = _read_fixed(folder, MANIFEST_NAME), _folder_signature(folder)
     verdict = judge(data, signature, str(folder))
     manifest = trusted_manifest(data)
@@ -204,7 +207,7 @@ def _open_folder(folder: Path, judge: Judge) -> BundleSource:
     for blob in manifest.blobs:
         path = folder / blob_name(blob.digest)
         _check_file(path, blob)
-        places[blob.digest] = _Place(path, 0, blob)
+        places[blob.digest] = _Place(Extent.of_file(path, blob.size), 0, blob)
     return _OpenedBundle(str(folder), manifest, data, files[LOCK_NAME], signature, verdict, places)
 
 
@@ -224,51 +227,81 @@ def _range(path: Path, offset: int, length: int) -> bytes:
 
 
 def _open_tarball(path: Path, judge: Judge) -> BundleSource:
-    where = str(path)
-    size = read_size(_range(path, 0, BLOCK), MANIFEST_NAME, SMALL_LIMIT, where)
-    data = _range(path, BLOCK, size)
-    signature = _tarball_signature(path, Member(MANIFEST_NAME, size, 0).end)
-    signature_size = None if signature is None else len(signature)
-    verdict = judge(data, signature, where)
-    manifest = trusted_manifest(data)
-    first = plan_members(manifest, size, 0, signature_size)
-    lock = next(member for member in first if member.name == LOCK_NAME)
-    lock_size = read_size(_range(path, lock.offset, BLOCK), LOCK_NAME, SMALL_LIMIT, where)
-    members = plan_members(manifest, size, lock_size, signature_size)
-    _check_tarball(path, members)
-    places = {member.name: member for member in members}
-    files = {name: _range(path, places[name].data_offset, places[name].size) for name in FIXED_NAMES}
-    check_fixed_files(manifest, files, where)
-    blobs = {
-        blob.digest: _Place(path, places[blob_name(blob.digest)].data_offset, blob) for blob in manifest.blobs
-    }
-    return _OpenedBundle(where, manifest, data, files[LOCK_NAME], signature, verdict, blobs)
-
-
-def _tarball_signature(path: Path, offset: int) -> bytes | None:
-    header = _range(path, offset, BLOCK)
-    if not is_signature(header):
-        return None
-    size = read_size(header, SIGNATURE_NAME, SIGNATURE_LIMIT, str(path))
-    return _range(path, offset + BLOCK, size)
-
-
-def _check_tarball(path: Path, members: tuple[Member, ...]) -> None:
-    """Compare the size, every header, every padding and the end with what kit writes."""
-    where = str(path)
     descriptor = open_regular(path)
     try:
         size = os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)
-    expected = members[-1].end + len(END)
-    if size != expected:
-        raise not_a_bundle(where, f"{size} bytes in place of {expected}")
-    for member in members:
-        if _range(path, member.offset, BLOCK) != tar_header(member.name, member.size):
-            raise not_a_bundle(where, f"no member {member.name!r} of {member.size} bytes where it must begin")
-        data_end = member.data_offset + member.size
-        if any(_range(path, data_end, member.end - data_end)):
-            raise not_a_bundle(where, f"bytes in the padding after {member.name!r}")
-    if _range(path, members[-1].end, len(END)) != END:
-        raise not_a_bundle(where, "bytes after the last member")
+    return open_extent(Extent.of_file(path, size), str(path), judge)
+
+
+def _open_volumes(volumes: VolumeSet, judge: Judge) -> BundleSource:
+    wrong = look(volumes)
+    if wrong:
+        raise unusable(volumes, wrong, None)
+    source = open_extent(volumes.extent, str(volumes.list_path), judge)
+    if blob_of(source.manifest_bytes).digest != volumes.listing.bundle:
+        why = "their list names another kit.json than they hold"
+        raise VerificationError("volumes of another bundle", where=str(volumes.list_path), why=why)
+    return source
+
+
+def open_extent(extent: Extent, where: str, judge: Judge) -> BundleSource:
+    """Return the bundle in the tar form that the extent holds. Raises as `open_bundle` does."""
+    _, data, signature = read_claim(extent, where)
+    verdict = judge(data, signature, where)
+    manifest = trusted_manifest(data)
+    files = fixed_files(
+        manifest, data, _sized(extent, lock_place(manifest), LOCK_NAME, SMALL_LIMIT), signature
+    )
+    check_fixed_files(manifest, files, where)
+    _check_tail(extent, blobs_size(manifest), files)
+    places = _blob_places(extent, manifest)
+    return _OpenedBundle(where, manifest, data, files[LOCK_NAME], signature, verdict, places)
+
+
+def read_claim(extent: Extent, where: str) -> tuple[int, bytes, bytes | None]:
+    """Return where kit.json's header is, kit.json and kit.json.sig, none of it believed yet.
+
+    Raises VerificationError, TransferError.
+    """
+    if extent.size < TRAILER:
+        raise not_a_bundle(where, f"{extent.size} bytes are too few")
+    place = read_trailer(extent.bytes(extent.size - TRAILER, TRAILER), extent.where(extent.size - TRAILER))
+    data = _sized(extent, place, MANIFEST_NAME, SMALL_LIMIT)
+    end = place + BLOCK + padded(len(data))
+    signed = is_signature(extent.bytes(end, BLOCK))
+    return place, data, _sized(extent, end, SIGNATURE_NAME, SIGNATURE_LIMIT) if signed else None
+
+
+def _sized(extent: Extent, place: int, name: str, limit: int) -> bytes:
+    size = read_size(extent.bytes(place, BLOCK), name, limit, extent.where(place))
+    return extent.bytes(place + BLOCK, size)
+
+
+def _check_tail(extent: Extent, start: int, files: dict[str, bytes]) -> None:
+    offset = start
+    for expected in tail_chunks(files, start):
+        if extent.bytes(offset, len(expected)) != expected:
+            raise not_a_bundle(extent.where(offset), f"other bytes than kit writes at {offset}")
+        offset += len(expected)
+    if extent.size != offset:
+        raise not_a_bundle(extent.where(offset), f"{extent.size} bytes in place of {offset}")
+
+
+def _blob_places(extent: Extent, manifest: Manifest) -> dict[str, _Place]:
+    """Compare every blob's header and padding with what kit writes; tell where the blobs are."""
+    left = {blob_name(blob.digest).encode(): blob for blob in manifest.blobs}
+    places: dict[str, _Place] = {}
+    offset = 0
+    while left:
+        header = extent.bytes(offset, BLOCK)
+        blob = left.pop(header[:_NAME_FIELD].rstrip(b"\0"), None)
+        if blob is None or header != tar_header(blob_name(blob.digest), blob.size):
+            raise not_a_bundle(extent.where(offset), f"no blob of this bundle at {offset}, where one must be")
+        places[blob.digest] = _Place(extent, offset + BLOCK, blob)
+        end = offset + BLOCK + blob.size
+        offset += BLOCK + padded(blob.size)
+        if any(extent.bytes(end, offset - end)):
+            raise not_a_bundle(extent.where(end), f"bytes in the padding at {end}")
+    return places

@@ -1,20 +1,23 @@
-"""The tarball form of a bundle: which members, in which order, at which offset. Pure.
+"""The tarball form of a bundle. Pure.
 
-kit writes exactly one tar for given contents, so reading is comparing: each header must be the
-512 bytes that kit would write. Links, devices, `..`, other names, a second member of the same
-name or bytes in the padding cannot hide in that. Format: POSIX ustar, with GNU's base-256 size
-from 8 GiB on; both are read by GNU tar, bsdtar and Python.
+Blobs come first, in the order in which packing finished them, then the files that describe the
+bundle, which are known only at the end, then `kit.end` of fixed size: it says where kit.json
+begins. Apart from the order of the blobs there is exactly one tar for given contents, so reading
+is comparing: each header must be the 512 bytes that kit would write. Links, devices, `..`, other
+names, a second member of the same name or bytes in the padding cannot hide in that. Format: POSIX
+ustar, with GNU's base-256 size from 8 GiB on; both are read by GNU tar, bsdtar and Python.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kit.bundle.oci_layout import OCI_LAYOUT, index_json
 from kit.errors import VerificationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kit.bundle.manifest import Manifest
 
 BLOCK = 512
@@ -30,26 +33,9 @@ LAYOUT_NAME = "oci-layout"
 LOCK_NAME = "kit.lock"
 FIXED_NAMES = (MANIFEST_NAME, INDEX_NAME, LAYOUT_NAME, LOCK_NAME)
 """The describing files that every bundle has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A file in the tarball."""
-
-    name: str
-    size: int
-    offset: int
-    """Where its header begins."""
-
-    @property
-    def data_offset(self) -> int:
-        """Where its bytes begin."""
-        return self.offset + BLOCK
-
-    @property
-    def end(self) -> int:
-        """Where the next header begins."""
-        return self.data_offset + padded(self.size)
+TAIL_ORDER = (INDEX_NAME, LAYOUT_NAME, LOCK_NAME, MANIFEST_NAME, SIGNATURE_NAME)
+"""The order of the describing files in a tarball, after the blobs."""
+END_NAME = "kit.end"
 
 
 def padded(size: int) -> int:
@@ -85,7 +71,7 @@ def blob_name(digest: str) -> str:
 def fixed_files(
     manifest: Manifest, manifest_bytes: bytes, lock_bytes: bytes, signature: bytes | None
 ) -> dict[str, bytes]:
-    """Return the files that describe the bundle, by name, in the tarball's order."""
+    """Return the files that describe the bundle, by name."""
     return {
         MANIFEST_NAME: manifest_bytes,
         **({} if signature is None else {SIGNATURE_NAME: signature}),
@@ -95,24 +81,52 @@ def fixed_files(
     }
 
 
-def plan_members(
-    manifest: Manifest, manifest_size: int, lock_size: int, signature_size: int | None
-) -> tuple[Member, ...]:
-    """Return every member of the tarball, in order. `signature_size` is None for an unsigned bundle."""
-    sizes = [
-        (MANIFEST_NAME, manifest_size),
-        *([] if signature_size is None else [(SIGNATURE_NAME, signature_size)]),
-        (INDEX_NAME, len(index_json(manifest))),
-        (LAYOUT_NAME, len(OCI_LAYOUT)),
-        (LOCK_NAME, lock_size),
-    ]
-    sizes += [(blob_name(blob.digest), blob.size) for blob in manifest.blobs]
-    members: list[Member] = []
-    offset = 0
-    for name, size in sizes:
-        members.append(Member(name, size, offset))
-        offset = members[-1].end
-    return tuple(members)
+def tail_chunks(files: dict[str, bytes], start: int) -> Iterator[bytes]:
+    """Yield all that follows the blobs of a tarball: the describing files, then `kit.end`.
+
+    `files` is what `fixed_files` gives; the first byte comes at offset `start`.
+    """
+    offset = start
+    for name in TAIL_ORDER:
+        if name not in files:
+            continue
+        if name == MANIFEST_NAME:
+            place = offset
+        size = len(files[name])
+        yield tar_header(name, size)
+        yield files[name].ljust(padded(size), b"\0")
+        offset += BLOCK + padded(size)
+    yield trailer(place)
+
+
+def trailer(place: int) -> bytes:
+    """Return what ends a tarball: the member `kit.end`, which says where kit.json's header is."""
+    content = b"%020d\n" % place
+    return tar_header(END_NAME, len(content)) + content.ljust(BLOCK, b"\0") + END
+
+
+TRAILER = len(trailer(0))
+"""Bytes of every trailer."""
+
+
+def read_trailer(data: bytes, where: str) -> int:
+    """Return the place that a trailer names. Raises VerificationError unless it is one as kit writes it."""
+    digits = data[BLOCK : BLOCK + 20]
+    place = int(digits) if digits.isdigit() else -1
+    if place < 0 or place % BLOCK or data != trailer(place):
+        raise not_a_bundle(where, f"no member {END_NAME!r} at its end")
+    return place
+
+
+def blobs_size(manifest: Manifest) -> int:
+    """Return the bytes of all blob members, which come first, in any order."""
+    return sum(BLOCK + padded(blob.size) for blob in manifest.blobs)
+
+
+def lock_place(manifest: Manifest) -> int:
+    """Return where the header of kit.lock is."""
+    before = (len(index_json(manifest)), len(OCI_LAYOUT))
+    return blobs_size(manifest) + sum(BLOCK + padded(size) for size in before)
 
 
 def is_signature(header: bytes) -> bool:

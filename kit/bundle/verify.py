@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from kit.bundle.manifest import Blob, File, Layer, Manifest
     from kit.bundle.source import BundleSource
+    from kit.bundle.verify_volumes import VolumesReport
     from kit.progress import Progress
 
 _LANES = 2
@@ -38,6 +39,8 @@ class VerifyReport:
     """Layers decompressed and hashed as well, frame by frame and as a whole; None when not asked for."""
     deep_size: int | None = None
     """Their plain bytes."""
+    volumes: VolumesReport | None = None
+    """When the bundle is cut into volumes."""
 
 
 def _owners(manifest: Manifest, digest: str) -> str:

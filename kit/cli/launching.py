@@ -46,7 +46,7 @@ def plan(
     up(job, file=file, bundle=bundle, as_json=as_json, dry_run=True)
 
 
-def up(  # noqa: PLR0913 - one parameter an option
+def up(
     job: Job,
     *,
     file: File = DEFAULT_FILE,

@@ -17,11 +17,12 @@ failed, 8 job failed, 130 interrupted."""
 COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (preparing.init, "kit init --stack cu126"),
     (preparing.lock, "kit lock"),
-    (preparing.bundle, "kit bundle -o crossing.tar"),
+    (preparing.bundle, "kit bundle -o crossing.tar --volume-size 4G --parity 1"),
     (signing.sign, "kit sign -b crossing.tar --key ~/.ssh/id_ed25519"),
     (reading.inspect, "kit inspect -b crossing.tar"),
     (reading.verify, "kit verify -b crossing.tar"),
     (reading.diff, "kit diff crossing-1.tar crossing-2.tar"),
+    (reading.recover, "kit recover -b crossing.tar.volumes.json"),
     (crossing.ship, "kit ship -b crossing.tar --host gpu1"),
     (crossing.check, "kit check"),
     (launching.plan, "kit plan train --offline"),

@@ -35,7 +35,9 @@ File = Annotated[Path, typer.Option("--file", "-f", help="The kit.yaml to act on
 Bundle = Annotated[
     Path | None,
     typer.Option(
-        "--bundle", "-b", help="The bundle: a directory or a tarball.  [default: bundle, beside kit.yaml]"
+        "--bundle",
+        "-b",
+        help="A folder, a tarball, or volumes.  [default: bundle, beside kit.yaml]",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write one JSON document to standard output.")]

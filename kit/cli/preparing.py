@@ -106,24 +106,33 @@ def _locked(result: Locked) -> Iterator[str]:
 def bundle(
     file: File = DEFAULT_FILE,
     out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="A folder, or NAME.tar for one file.  [default: bundle]"),
+        list[Path] | None,
+        typer.Option("--out", "-o", help="A folder, or NAME.tar; both when given twice.  [default: bundle]"),
     ] = None,
+    volume_size: Annotated[
+        str | None,
+        typer.Option("--volume-size", help="Cut the tarball: 4G, 700MB, or fat32, dvd, bd …"),
+    ] = None,
+    parity: Annotated[
+        int, typer.Option("--parity", help="Add volumes so that this many may be lost.", min=0)
+    ] = 0,
     sign: SignKey = None,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
     """Build, fetch and pack everything that kit.lock pins; with --sign, sign it."""
+    from kit.workflow.bundle_places import Wanted
     from kit.workflow.make_bundle import make_bundle, plan_bundle, real_tools
 
     loaded = open_project(file)
+    wanted = Wanted(tuple(out or ()), volume_size, parity)
     with shown_progress() as progress:
         # A key that is not there is noticed before hours of building.
         tools = real_tools(signer_for(sign, progress) if sign else None)
         if dry_run:
-            show(plan_bundle(loaded, out), _planned, as_json=as_json)
+            show(plan_bundle(loaded, wanted), _planned, as_json=as_json)
             return
-        result = make_bundle(loaded, out, tools, progress)
+        result = make_bundle(loaded, wanted, tools, progress)
     show(result, _made, as_json=as_json)
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kit.cli.contents import difference_lines, tree_lines
-from kit.cli.opening import open_bundle_here
-from kit.cli.options import DEFAULT_FILE, Bundle, File, Json
+from kit.cli.opening import bundle_path, open_bundle_here
+from kit.cli.options import DEFAULT_FILE, Bundle, DryRun, File, Json
 from kit.cli.output import bytes_text, plain, show, shown_progress, table
 
 if TYPE_CHECKING:
     from kit.bundle.inspect import BundleSummary
+    from kit.bundle.recover import Recovered
     from kit.bundle.verify import VerifyReport
     from kit.workflow.open_trusted import Provenance, TrustedBundle
 
@@ -93,10 +95,13 @@ def verify(
 ) -> None:
     """Hold a bundle's signature, and then its every byte, against what they must be."""
     from kit.bundle.verify import verify_bundle
+    from kit.bundle.verify_volumes import naming_volumes, verify_parity
 
-    found = open_bundle_here(file, bundle, allowed_signers)
-    with shown_progress() as progress:
+    path = bundle_path(file, bundle)
+    with shown_progress() as progress, naming_volumes(path, progress):
+        found = open_bundle_here(file, bundle, allowed_signers)
         report = verify_bundle(found.source, progress, deep=deep)
+        report = replace(report, volumes=verify_parity(path, progress))
     found.accept()
     document = {**plain(report), **plain(found.provenance)}
     show(document, lambda _: _verified(report, found.provenance), as_json=as_json)
@@ -106,5 +111,26 @@ def _verified(report: VerifyReport, provenance: Provenance) -> Iterator[str]:
     if report.deep_size is not None:
         yield f"deep: {report.deep_layers} layers hold the {bytes_text(report.deep_size)} of their diffIDs"
     yield f"whole: {report.blobs} blobs, {bytes_text(report.size)}; {provenance.text}"
+    if report.volumes is not None:
+        yield f"{report.volumes.volumes} volumes and {report.volumes.parity_volumes} of parity, all whole"
     if provenance.signature.status != "signed":
         yield "who made it is not proven"
+
+
+def recover(
+    file: File = DEFAULT_FILE, bundle: Bundle = None, as_json: Json = False, dry_run: DryRun = False
+) -> None:
+    """Bring lost volumes back from parity, and renamed ones under their names."""
+    from kit.bundle.recover import recover_volumes
+
+    with shown_progress() as progress:
+        result = recover_volumes(bundle_path(file, bundle), progress, dry_run=dry_run)
+    show(result, _recovered, as_json=as_json)
+
+
+def _recovered(result: Recovered) -> Iterator[str]:
+    would = "would be " if result.dry_run else ""
+    yield from (f"  {name}: {would}rebuilt from parity" for name in result.rebuilt)
+    yield from (f"  {name}: {would}renamed" for name in result.renamed)
+    yield from (f"  {name}: {would}set aside, as {name}.aside" for name in result.set_aside)
+    yield f"{result.volumes} volumes; next: kit verify -b {result.path}"

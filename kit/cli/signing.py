@@ -68,7 +68,7 @@ def sign(
         if dry_run:
             show(plan_sign(path), _planned, as_json=as_json)
             return
-        result = sign_bundle_here(path, signer, progress)
+        result = sign_bundle_here(path, signer)
     show(result, _signed, as_json=as_json)
 
 

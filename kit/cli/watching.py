@@ -127,7 +127,7 @@ def _collect_lines(result: Collected) -> Iterator[str]:
     yield f"{'it goes' if result.dry_run else 'it is'} in {result.folder}"
 
 
-def ask(  # noqa: PLR0913 - one parameter an option
+def ask(
     job: Job,
     question: Annotated[str, typer.Argument(help="What to ask.")],
     *,

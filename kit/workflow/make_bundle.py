@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kit.bundle.copy_bundle import copy_bundle
 from kit.bundle.folder_target import FolderTarget
 from kit.bundle.inspect import summarize
 from kit.bundle.pack import pack_bundle
 from kit.bundle.pack_request import LocalTree, PackRequest
 from kit.bundle.source import open_bundle
-from kit.bundle.write_tarball import write_tarball
+from kit.bundle.tar_target import TarTarget
+from kit.bundle.volume_set import find_set
 from kit.errors import ConfigError
 from kit.hub.fetch_tree import check_room_for
 from kit.hub.hub_cache import default_cache
 from kit.project.lock import dump_lock, load_lock, require_complete
 from kit.signature.trust import NOT_SIGNED, NOTHING_DEMANDED
+from kit.workflow.bundle_places import bundle_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,16 +26,15 @@ if TYPE_CHECKING:
 
     from kit.bundle.engine import ImageSource
     from kit.bundle.inspect import PartSummary
+    from kit.bundle.target import BundleTarget
     from kit.progress import Progress
     from kit.project.load import LoadedProject
     from kit.project.lock import ImageLock, Lock, TreePin
     from kit.project.model import Mirrors
     from kit.signature.trust import Trust, Verdict
+    from kit.workflow.bundle_places import BundlePlaces, Wanted
 
 LOCK = "kit.lock"
-BUNDLE = "bundle"
-"""Name of the bundle's folder beside kit.yaml, unless told otherwise."""
-TARBALL = ".tar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,9 @@ class Made:
     name: str
     digest: str
     path: str
-    """Its folder, or the tarball when one was asked for."""
+    """Its folder; the tarball, or the list of its volumes, when one was asked for."""
     bytes: int
-    """Of all its blobs, or of the tarball."""
+    """Of all its blobs, of the tarball, or of all volumes, parity included."""
     parts: tuple[PartSummary, ...]
     signature: Verdict = NOT_SIGNED
 
@@ -96,23 +98,13 @@ def locked(loaded: LoadedProject) -> Lock:
     return lock
 
 
-def bundle_folder(loaded: LoadedProject, out: Path | None) -> Path:
-    """Return the folder that a bundle grows in; a tarball is written beside it afterwards."""
-    if out is None or out.suffix == TARBALL:
-        return loaded.folder / BUNDLE
-    if out.exists() and not out.is_dir():
-        raise ConfigError(
-            "a file stands there", where=str(out), fix=f"a folder, or a name ending in {TARBALL}"
-        )
-    return out
-
-
-def plan_bundle(loaded: LoadedProject, out: Path | None) -> BundlePlan:
+def plan_bundle(loaded: LoadedProject, wanted: Wanted) -> BundlePlan:
     """Return what would be made; nothing is built or fetched. Raises ConfigError."""
     lock = locked(loaded)
+    places = bundle_places(loaded.folder, wanted)
     return BundlePlan(
         name=loaded.name,
-        path=str(out or bundle_folder(loaded, out)),
+        path=str(places.opened),
         images=tuple(image.name for image in lock.images),
         trees=tuple(
             (f"{tree.kind} {tree.name}", len(tree.files), sum(file.size for file in tree.files))
@@ -121,7 +113,7 @@ def plan_bundle(loaded: LoadedProject, out: Path | None) -> BundlePlan:
     )
 
 
-def make_bundle(loaded: LoadedProject, out: Path | None, tools: BundleTools, progress: Progress) -> Made:
+def make_bundle(loaded: LoadedProject, wanted: Wanted, tools: BundleTools, progress: Progress) -> Made:
     """Build, fetch and pack; return what was made.
 
     What is there from an earlier time is used again. Raises ConfigError, VerificationError,
@@ -129,7 +121,7 @@ def make_bundle(loaded: LoadedProject, out: Path | None, tools: BundleTools, pro
     """
     lock = locked(loaded)
     mirrors = loaded.project.mirrors
-    folder = bundle_folder(loaded, out)
+    places = bundle_places(loaded.folder, wanted)
     cache = default_cache(loaded.folder)
     check_room_for(lock.trees, cache)
     trees = tuple(tools.fetch(pin, loaded.folder, cache, progress, mirrors) for pin in lock.trees)
@@ -138,12 +130,31 @@ def make_bundle(loaded: LoadedProject, out: Path | None, tools: BundleTools, pro
     request = PackRequest(
         loaded.name, lock.stack, dump_lock(lock), lock.locked, images, trees, upstream=upstream
     )
-    summary = summarize(pack_bundle(request, tools.engine, FolderTarget(folder), progress, tools.sign))
-    path, size = folder, summary.size
-    if out is not None and out.suffix == TARBALL:
-        path, size = out, write_tarball(open_bundle(folder), out, progress)
+    target = _target(places, progress)
+    summary = summarize(pack_bundle(request, tools.engine, target, progress, tools.sign))
+    if places.folder is not None and places.tarball is not None:
+        source = open_bundle(places.folder)
+        copy_bundle(source, TarTarget(places.tarball, places.form, progress), progress)
+    path = places.opened
     signature = open_bundle(path, tools.trust.look).signature
-    return Made(summary.name, summary.digest, str(path), size, summary.parts, signature)
+    return Made(summary.name, summary.digest, str(path), _bytes(path), summary.parts, signature)
+
+
+def _target(places: BundlePlaces, progress: Progress) -> BundleTarget:
+    if places.folder is not None:
+        return FolderTarget(places.folder)
+    if places.tarball is not None:
+        return TarTarget(places.tarball, places.form, progress)
+    raise ConfigError("nowhere to put the bundle", where="-o", fix="-o bundle")
+
+
+def _bytes(path: Path) -> int:
+    if path.is_dir():
+        return sum(blob.size for blob in open_bundle(path).manifest.blobs)
+    found = find_set(path)
+    if found is None:
+        return path.stat().st_size
+    return sum(found.listing.size_of(share) for share in range(len(found.listing.shares)))
 
 
 def _pulled(image: ImageLock, mirrors: Mirrors) -> str:

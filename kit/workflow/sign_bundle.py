@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kit.bundle.source import BundleSource
-    from kit.progress import Progress
     from kit.signature.trust import Verdict
 
 
@@ -52,13 +51,13 @@ def plan_sign(path: Path) -> Signed:
     return _result(open_unjudged(path), path, NOT_SIGNED)
 
 
-def sign_bundle_here(path: Path, sign: Callable[[bytes], bytes], progress: Progress) -> Signed:
+def sign_bundle_here(path: Path, sign: Callable[[bytes], bytes]) -> Signed:
     """Sign the bundle at `path`; return what was signed and what this machine says of the key.
 
     Raises ConfigError, VerificationError, UnfitError, TransferError.
     """
     trust = read_trust()
-    source = sign_bundle(path, sign, progress)
+    source = sign_bundle(path, sign)
     return _result(source, path, trust.look(source.manifest_bytes, source.signature_bytes, str(path)))
 
 

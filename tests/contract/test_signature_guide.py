@@ -13,9 +13,7 @@ from pathlib import Path
 import pytest
 
 from kit.bundle.source import open_bundle
-from kit.bundle.write_tarball import write_tarball
-from kit.progress import NoProgress
-from tests.unit.bundle.factories import packed_bundle
+from tests.unit.bundle.factories import as_tarball, packed_bundle
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guide" / "signatures.md"
 
@@ -94,7 +92,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
         if "kit verify" in block:
             policy.write_text(blocks("yaml")[0])
         if "crossing.tar" in block:
-            write_tarball(open_bundle(machine.here / "bundle"), machine.here / "crossing.tar", NoProgress())
+            as_tarball(open_bundle(machine.here / "bundle"), machine.here / "crossing.tar")
         for step in steps:
             machine.follow(step)
     return machine

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from kit.bundle.copy_bundle import copy_bundle
 from kit.bundle.digest import sha256_of_file
 from kit.bundle.docker_engine import DockerEngine
 from kit.bundle.folder_target import FolderTarget
@@ -24,7 +25,7 @@ from kit.bundle.manifest import Manifest
 from kit.bundle.pack import pack_bundle
 from kit.bundle.pack_request import LocalFile, LocalTree, PackRequest
 from kit.bundle.source import open_bundle
-from kit.bundle.write_tarball import write_tarball
+from kit.bundle.tar_target import TarTarget
 from kit.images.build_image import build_image
 from kit.images.docker_engine import DockerCommand
 from kit.images.lock_image import ImageResolver
@@ -126,7 +127,7 @@ class Stage:
     def tarball(self, bundle: Path) -> Path:
         """Write the tarball form of a bundle."""
         path = bundle.with_suffix(".tar")
-        write_tarball(open_bundle(bundle), path, NoProgress())
+        copy_bundle(open_bundle(bundle), TarTarget(path, None, NoProgress()), NoProgress())
         return path
 
     def manifest(self, bundle: Path) -> Manifest:

@@ -11,6 +11,7 @@ from kit.cli.output import shown_progress
 from kit.errors import KitError
 from kit.hub.fetch_tree import fetch_tree
 from kit.project.load import load_project
+from kit.workflow.bundle_places import Wanted
 from kit.workflow.make_bundle import BundleTools, make_bundle
 from tests.unit.bundle.fake_engine import FakeEngine, tar_of
 
@@ -21,7 +22,7 @@ def main() -> int:
     tools = BundleTools(lambda *_: image, fetch_tree, engine)
     try:
         with shown_progress() as progress:
-            make_bundle(load_project(Path("kit.yaml")), None, tools, progress)
+            make_bundle(load_project(Path("kit.yaml")), Wanted(), tools, progress)
     except KitError as error:
         return report_failure(error, as_json=False)
     except KeyboardInterrupt as interrupt:

@@ -10,9 +10,10 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 import tempfile
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,18 +21,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kit.bundle.compress_layers import plain_layer
-from kit.bundle.manifest import dump_manifest
+from kit.bundle.manifest import Manifest, dump_manifest
 from kit.bundle.oci_layout import check_descriptions
 from kit.bundle.parse_manifest import parse_manifest
 from kit.bundle.source import BundleSource, open_bundle
-from kit.bundle.tar_form import plan_members, tar_header
+from kit.bundle.tar_form import END, TAIL_ORDER, blob_name, fixed_files, padded, tail_chunks, tar_header
 from kit.bundle.verify import verify_bundle
-from kit.bundle.write_tarball import tarball_chunks, write_tarball
 from kit.errors import ConfigError, VerificationError
 from kit.hub.pin import Patterns, choose_paths, is_plain_path
 from kit.progress import NoProgress
 from tests.property.strategies import file_contents, layer_contents, manifests, paths
-from tests.unit.bundle.factories import local_tree, packed_bundle
+from tests.unit.bundle.factories import as_tarball, local_tree, packed_bundle
 from tests.unit.bundle.fake_engine import FORMS, FakeEngine, tar_of
 
 pytestmark = pytest.mark.property
@@ -77,12 +77,18 @@ def test_any_bytes_are_a_manifest_or_refused(data: bytes) -> None:
         parse_manifest(data)
 
 
-@given(manifests)
-def test_members_of_a_tarball_do_not_overlap_and_have_safe_names(manifest: object) -> None:
-    members = plan_members(manifest, 100, 100, 300)  # type: ignore[arg-type]
-    assert len({member.name for member in members}) == len(members)
-    assert all(a.end == b.offset for a, b in pairwise(members))
-    assert all(is_plain_path(member.name) and len(tar_header(member.name, 0)) == 512 for member in members)
+@given(manifests, st.binary(max_size=2000), st.integers(0, 1 << 40))
+def test_what_describes_a_tarball_is_what_tar_reads(manifest: Manifest, lock: bytes, blocks: int) -> None:
+    files = fixed_files(manifest, dump_manifest(manifest), lock, b"signature")
+    data = b"".join(tail_chunks(files, blocks * 512))
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        found = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+    place = int(found.pop("kit.end")) - blocks * 512
+    assert list(found) == list(TAIL_ORDER)
+    assert found == files
+    assert data[place : place + 512] == tar_header("kit.json", len(files["kit.json"]))
+    assert data.endswith(END)
+    assert all(is_plain_path(blob_name(blob.digest)) and padded(blob.size) >= 0 for blob in manifest.blobs)
 
 
 @some
@@ -94,14 +100,15 @@ def test_packing_twice_gives_equal_bytes(
         a, b = packed(Path(first), layers, files, one), packed(Path(second), layers, files, two)
         assert a.manifest_bytes == b.manifest_bytes
         assert packed(Path(first), layers, files, two).manifest_bytes == a.manifest_bytes
-        assert b"".join(tarball_chunks(a)) == b"".join(tarball_chunks(b))
+        one_tar, two_tar = (as_tarball(x, Path(f) / "b.tar") for x, f in ((a, first), (b, second)))
+        assert one_tar.read_bytes() == two_tar.read_bytes()
 
 
 @some
 @given(layer_contents, file_contents)
 def test_packing_then_unpacking_is_identity(layers: list[bytes], files: dict[str, bytes]) -> None:
     with scratch() as folder:
-        write_tarball(packed(Path(folder), layers, files), Path(folder) / "b.tar", NoProgress())
+        as_tarball(packed(Path(folder), layers, files), Path(folder) / "b.tar")
         source = open_bundle(Path(folder) / "b.tar")
         verify_bundle(source, NoProgress())
         (image,), (tree,) = source.manifest.images, source.manifest.trees
@@ -114,7 +121,7 @@ def test_packing_then_unpacking_is_identity(layers: list[bytes], files: dict[str
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     source = packed(folder, [b"layer" * 900, b"other"], {"config.json": b"{}", "w.safetensors": b"x" * 700})
-    write_tarball(source, folder / "bundle.tar", NoProgress())
+    as_tarball(source, folder / "bundle.tar")
     return folder
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kit.bundle.copy_bundle import copy_bundle
 from kit.bundle.digest import blob_of
 from kit.bundle.folder_target import FolderTarget
 from kit.bundle.pack import pack_bundle
 from kit.bundle.pack_request import LocalFile, LocalTree, PackRequest
 from kit.bundle.source import BundleSource, open_bundle
+from kit.bundle.tar_target import TarTarget
+from kit.bundle.volumes import LIST_SUFFIX, VolumeForm
 from kit.progress import NoProgress
 from tests.unit.bundle.fake_engine import FakeEngine, tar_of
 
@@ -55,3 +58,9 @@ def packed_bundle(folder: Path, engine: FakeEngine | None = None, **overrides: A
         pack_request(engine, folder, **overrides), engine, FolderTarget(folder / "bundle"), NoProgress()
     )
     return open_bundle(folder / "bundle")
+
+
+def as_tarball(source: BundleSource, path: Path, form: VolumeForm | None = None) -> Path:
+    """The same bundle as a tarball or, cut, as volumes; returns what opens it."""
+    copy_bundle(source, TarTarget(path, form, NoProgress()), NoProgress())
+    return path.with_name(path.name + LIST_SUFFIX) if form else path

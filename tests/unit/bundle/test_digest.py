@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,9 +59,17 @@ def test_a_range_of_a_file_is_read(tmp_path: Path) -> None:
     assert sha256_of_file(path) == blob_of(b"0123456789")
 
 
-def test_symlinks_and_missing_files_are_not_read(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TransferError, match="missing"):
+        list(read_file(tmp_path / "missing"))
+
+
+def test_what_is_no_plain_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "real").write_bytes(b"secret")
     (tmp_path / "link").symlink_to("real")
-    for name in ("link", "missing"):
-        with pytest.raises(TransferError, match=name):
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "dangling", "folder", "pipe"):
+        with pytest.raises(VerificationError, match=f"{name}: no plain file"):
             list(read_file(tmp_path / name))

@@ -10,11 +10,10 @@ from kit.bundle.folder_target import alone
 from kit.bundle.sign import open_unjudged, sign_bundle
 from kit.bundle.source import open_bundle
 from kit.bundle.verify import verify_bundle
-from kit.bundle.write_tarball import write_tarball
 from kit.errors import ConfigError, VerificationError
 from kit.progress import NoProgress
 from kit.signature.trust import Rule, Trust, Verdict
-from tests.unit.bundle.factories import packed_bundle
+from tests.unit.bundle.factories import as_tarball, packed_bundle
 from tests.unit.signature.soft_keys import ed25519_key, sshsig
 
 KEY = ed25519_key()
@@ -30,37 +29,37 @@ def bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     source = packed_bundle(tmp_path)
     if request.param == "folder":
         return tmp_path / "bundle"
-    write_tarball(source, tmp_path / "bundle.tar", NoProgress())
+    as_tarball(source, tmp_path / "bundle.tar")
     return tmp_path / "bundle.tar"
 
 
 def test_a_bundle_is_signed_where_it_stands(bundle: Path) -> None:
     before = open_bundle(bundle)
     assert before.signature.status == "unsigned"
-    after = sign_bundle(bundle, sign, NoProgress())
+    after = sign_bundle(bundle, sign)
     assert (after.signature.status, after.signature.key_type) == ("unknown", "ssh-ed25519")
     assert after.manifest_bytes == before.manifest_bytes
     verify_bundle(open_bundle(bundle), NoProgress())
 
 
 def test_a_signature_is_replaced_by_another(bundle: Path) -> None:
-    first = sign_bundle(bundle, sign, NoProgress()).signature
+    first = sign_bundle(bundle, sign).signature
     other = ed25519_key()
-    second = sign_bundle(bundle, lambda message: sshsig(other, message), NoProgress()).signature
+    second = sign_bundle(bundle, lambda message: sshsig(other, message)).signature
     assert first.fingerprint != second.fingerprint
 
 
 def test_a_signature_of_other_bytes_is_refused_and_can_be_replaced(bundle: Path) -> None:
     with pytest.raises(VerificationError, match="not what was signed"):
-        sign_bundle(bundle, lambda _: sshsig(KEY, b"other bytes"), NoProgress())
+        sign_bundle(bundle, lambda _: sshsig(KEY, b"other bytes"))
     with pytest.raises(VerificationError, match="not what was signed"):
         open_bundle(bundle)
     assert open_unjudged(bundle).signature.status == "unsigned"
-    assert sign_bundle(bundle, sign, NoProgress()).signature.status == "unknown"
+    assert sign_bundle(bundle, sign).signature.status == "unknown"
 
 
 def test_the_judge_comes_before_anything_is_understood(bundle: Path) -> None:
-    sign_bundle(bundle, sign, NoProgress())
+    sign_bundle(bundle, sign)
     source = open_bundle(bundle)
     heard = []
 
@@ -85,7 +84,7 @@ def test_what_a_policy_demands_is_demanded_of_both_forms(bundle: Path) -> None:
     strict = Trust((Rule("trust.yaml", require_signature=True, signers_file="signers"),))
     with pytest.raises(VerificationError, match="unsigned"):
         open_bundle(bundle, strict.judge)
-    sign_bundle(bundle, sign, NoProgress())
+    sign_bundle(bundle, sign)
     with pytest.raises(VerificationError, match="unknown key"):
         open_bundle(bundle, strict.judge)
 
@@ -96,7 +95,7 @@ def flips(data: bytes) -> list[bytes]:
 
 def test_any_flipped_byte_of_the_signature_file_is_refused(tmp_path: Path) -> None:
     packed_bundle(tmp_path)
-    sign_bundle(tmp_path / "bundle", sign, NoProgress())
+    sign_bundle(tmp_path / "bundle", sign)
     path = tmp_path / "bundle" / "kit.json.sig"
     for changed in flips(path.read_bytes()):
         path.unlink()
@@ -108,7 +107,7 @@ def test_any_flipped_byte_of_the_signature_file_is_refused(tmp_path: Path) -> No
 def test_a_bundle_being_packed_is_not_signed(tmp_path: Path) -> None:
     packed_bundle(tmp_path)
     with alone(tmp_path / "bundle" / "partial"), pytest.raises(ConfigError, match="writing here"):
-        sign_bundle(tmp_path / "bundle", sign, NoProgress())
+        sign_bundle(tmp_path / "bundle", sign)
     assert not (tmp_path / "bundle" / "kit.json.sig").exists()
 
 
@@ -120,7 +119,7 @@ def test_a_bundle_that_changes_while_it_is_signed_is_left_alone(tmp_path: Path) 
         return sign(message)
 
     with pytest.raises(ConfigError, match="changed while it was signed"):
-        sign_bundle(tmp_path / "bundle", slow, NoProgress())
+        sign_bundle(tmp_path / "bundle", slow)
     assert open_bundle(tmp_path / "bundle").signature.status == "unsigned"
 
 
@@ -129,5 +128,5 @@ def test_a_signer_that_fails_changes_nothing(bundle: Path) -> None:
         raise ConfigError("ssh-keygen did not sign")
 
     with pytest.raises(ConfigError, match="did not sign"):
-        sign_bundle(bundle, failing, NoProgress())
+        sign_bundle(bundle, failing)
     assert open_bundle(bundle).signature.status == "unsigned"

@@ -13,10 +13,10 @@ from kit.bundle.manifest import dump_manifest
 from kit.bundle.source import SIGNATURE_LIMIT, open_bundle
 from kit.bundle.tar_form import END, padded, tar_header
 from kit.bundle.verify import verify_bundle
-from kit.bundle.write_tarball import write_tarball
-from kit.errors import ConfigError, KitError, TransferError, VerificationError
+from kit.bundle.volumes import VolumeForm
+from kit.errors import ConfigError, KitError, VerificationError
 from kit.progress import NoProgress
-from tests.unit.bundle.factories import MODEL_FILES, packed_bundle
+from tests.unit.bundle.factories import MODEL_FILES, as_tarball, packed_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from kit.bundle.source import BundleSource
 
 
-@pytest.fixture(params=["folder", "tarball"])
+@pytest.fixture(params=["folder", "tarball", "volumes"])
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> BundleSource:
     bundle = packed_bundle(tmp_path)
     if request.param == "folder":
         return bundle
-    write_tarball(bundle, tmp_path / "bundle.tar", NoProgress())
-    return open_bundle(tmp_path / "bundle.tar")
+    form = VolumeForm(4096, 0) if request.param == "volumes" else None
+    return open_bundle(as_tarball(bundle, tmp_path / "bundle.tar", form))
 
 
 def test_both_forms_hold_the_same(source: BundleSource) -> None:
@@ -98,7 +98,7 @@ def test_a_description_that_is_a_symlink_is_refused(tmp_path: Path, name: str) -
     folder = _bundle_folder(tmp_path)
     (folder / name).rename(tmp_path / "elsewhere")
     (folder / name).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(TransferError, match=name):
+    with pytest.raises(VerificationError, match=name):
         open_bundle(folder)
 
 
@@ -146,7 +146,7 @@ def test_a_signature_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
         open_bundle(folder)
     (folder / "kit.json.sig").unlink()
     (folder / "kit.json.sig").symlink_to("nowhere")
-    with pytest.raises(TransferError, match=r"kit\.json\.sig"):
+    with pytest.raises(VerificationError, match=r"kit\.json\.sig"):
         open_bundle(folder)
 
 
@@ -161,7 +161,7 @@ def _members(path: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
 @pytest.fixture(scope="module")
 def whole_tarball(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("whole")
-    write_tarball(packed_bundle(folder), folder / "bundle.tar", NoProgress())
+    as_tarball(packed_bundle(folder), folder / "bundle.tar")
     return (folder / "bundle.tar").read_bytes()
 
 

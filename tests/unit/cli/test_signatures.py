@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from kit.bundle.sign import sign_bundle
-from kit.bundle.write_tarball import write_tarball
-from kit.progress import NoProgress
 from tests.factories import project_document
-from tests.unit.bundle.factories import packed_bundle
+from tests.unit.bundle.factories import as_tarball, packed_bundle
 from tests.unit.cli.test_main import project_file, run
 from tests.unit.signature.soft_keys import SoftKey, ed25519_key, sshsig
 
@@ -34,7 +32,7 @@ class Place:
         packed_bundle(self.folder, **overrides)
 
     def sign(self, key: SoftKey) -> None:
-        sign_bundle(self.bundle, lambda message: sshsig(key, message), NoProgress())
+        sign_bundle(self.bundle, lambda message: sshsig(key, message))
 
     def policy(self, text: str, signers: str = f"alice@example.com {ALICE.line}\n") -> None:
         (self.folder / "signers").write_text(signers)
@@ -181,7 +179,7 @@ def test_an_older_bundle_is_refused_where_a_policy_says_so(place: Place) -> None
 def test_a_signature_made_elsewhere_is_put_in_its_place(place: Place, form: str) -> None:
     bundle, signature = place.folder / form, place.folder / "made.sig"
     if bundle.suffix:
-        write_tarball(packed_bundle(place.folder), bundle, NoProgress())
+        as_tarball(packed_bundle(place.folder), bundle)
     signature.write_bytes(sshsig(ALICE, (place.bundle / "kit.json").read_bytes()))
     words = ("sign", "-b", str(bundle), "--signature", str(signature))
     assert "would sign demo" in place.run(*words, "--dry-run").stdout

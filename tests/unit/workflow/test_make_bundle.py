@@ -17,7 +17,8 @@ from kit.project.load import LoadedProject, parse_project
 from kit.project.lock import ImageLock, Lock, PinnedFile, TreePin, project_digest, write_lock
 from kit.signature.allowed_signers import parse_allowed_signers
 from kit.signature.trust import Rule, Trust
-from kit.workflow.make_bundle import BundleTools, Made, bundle_folder, make_bundle, plan_bundle
+from kit.workflow.bundle_places import Wanted
+from kit.workflow.make_bundle import BundleTools, Made, make_bundle, plan_bundle
 from tests.factories import project_document
 from tests.unit.signature.soft_keys import ed25519_key, sshsig
 
@@ -57,10 +58,10 @@ def tools(folder: Path, built: list[str] | None = None) -> BundleTools:
     return BundleTools(build, fetch, NoEngine())
 
 
-def make(folder: Path, out: Path | None = None) -> Made:
+def make(folder: Path, *out: Path, **more: Any) -> Made:
     project = loaded(folder)
     write_lock(folder / "kit.lock", lock_for(project))
-    return make_bundle(project, out, tools(folder), NoProgress())
+    return make_bundle(project, Wanted(out, **more), tools(folder), NoProgress())
 
 
 def test_a_bundle_stands_beside_kit_yaml_and_can_be_opened(tmp_path: Path) -> None:
@@ -71,10 +72,25 @@ def test_a_bundle_stands_beside_kit_yaml_and_can_be_opened(tmp_path: Path) -> No
     assert made.bytes == sum(blob.size for blob in source.manifest.blobs)
 
 
-def test_a_tarball_is_written_beside_the_folder_it_grows_in(tmp_path: Path) -> None:
+def test_a_tarball_is_written_without_a_folder(tmp_path: Path) -> None:
     made = make(tmp_path, tmp_path / "crossing.tar")
+    assert made.path == str(tmp_path / "crossing.tar")
     assert made.bytes == (tmp_path / "crossing.tar").stat().st_size
-    assert open_bundle(tmp_path / "crossing.tar").manifest == open_bundle(tmp_path / "bundle").manifest
+    assert not (tmp_path / "bundle").exists()
+    assert made.digest == make(tmp_path).digest
+
+
+def test_both_forms_are_made_when_both_are_named(tmp_path: Path) -> None:
+    made = make(tmp_path, tmp_path / "crossing.tar", tmp_path / "out")
+    assert made.path == str(tmp_path / "crossing.tar")
+    assert open_bundle(tmp_path / "crossing.tar").manifest == open_bundle(tmp_path / "out").manifest
+
+
+def test_volumes_are_named_by_their_list(tmp_path: Path) -> None:
+    made = make(tmp_path, tmp_path / "crossing.tar", volume_size="4K", parity=1)
+    assert made.path == str(tmp_path / "crossing.tar.volumes.json")
+    assert made.bytes == sum(path.stat().st_size for path in tmp_path.glob("crossing.tar.*[0-9]"))
+    assert open_bundle(tmp_path / "crossing.tar.0001").manifest.name == "demo"
 
 
 @pytest.mark.parametrize("form", ["bundle", "crossing.tar"])
@@ -87,7 +103,7 @@ def test_a_bundle_is_signed_as_it_is_made(tmp_path: Path, form: str) -> None:
         sign=lambda message: sshsig(key, message),
         trust=Trust((Rule(signers_file="signers", allowed=allowed, require_signature=True),)),
     )
-    made = make_bundle(project, tmp_path / form, signing, NoProgress())
+    made = make_bundle(project, Wanted((tmp_path / form,)), signing, NoProgress())
     assert (made.signature.status, made.signature.signer) == ("signed", "alice")
     assert open_bundle(tmp_path / form).signature.fingerprint == made.signature.fingerprint
     # Made again without a key: the same bytes, so the signature stays.
@@ -98,7 +114,7 @@ def test_a_bundle_made_without_a_key_is_unsigned_whatever_this_machine_demands(t
     project = loaded(tmp_path)
     write_lock(tmp_path / "kit.lock", lock_for(project))
     demanding = replace(tools(tmp_path), trust=Trust((Rule("x", require_signature=True),)))
-    assert make_bundle(project, None, demanding, NoProgress()).signature.status == "unsigned"
+    assert make_bundle(project, Wanted(), demanding, NoProgress()).signature.status == "unsigned"
 
 
 def test_the_same_lock_gives_the_same_bundle(tmp_path: Path) -> None:
@@ -116,7 +132,7 @@ def test_a_stale_or_incomplete_lock_is_refused_before_anything_is_built(
     write_lock(tmp_path / "kit.lock", lock_for(project, **change))
     built: list[str] = []
     with pytest.raises(ConfigError) as caught:
-        make_bundle(project, None, tools(tmp_path, built), NoProgress())
+        make_bundle(project, Wanted(), tools(tmp_path, built), NoProgress())
     assert "kit lock" in caught.value.fix
     assert not built
     assert not (tmp_path / "bundle").exists()
@@ -128,7 +144,7 @@ def test_images_are_built_from_their_locks(tmp_path: Path) -> None:
     write_lock(tmp_path / "kit.lock", lock_for(project, images=(image,)))
     built: list[str] = []
     with pytest.raises(EngineError, match="asked for sha256:x"):
-        make_bundle(project, None, tools(tmp_path, built), NoProgress())
+        make_bundle(project, Wanted(), tools(tmp_path, built), NoProgress())
     assert built == ["train"]
 
 
@@ -137,7 +153,7 @@ def test_what_was_pulled_by_digest_is_packed_as_upstream(tmp_path: Path) -> None
     pulled = ImageLock("data", "ghcr.io/conardli/easy-dataset:1.7.3", "sha256:" + "2" * 64, "sha256:1", None)
     write_lock(tmp_path / "kit.lock", lock_for(project, images=(pulled,)))
     with pytest.raises(EngineError) as caught:
-        make_bundle(project, None, tools(tmp_path, []), NoProgress())
+        make_bundle(project, Wanted(), tools(tmp_path, []), NoProgress())
     assert caught.value.where == "ghcr.io/conardli/easy-dataset@sha256:" + "2" * 64
     assert caught.value.fix.startswith("docker pull ")
 
@@ -145,12 +161,6 @@ def test_what_was_pulled_by_digest_is_packed_as_upstream(tmp_path: Path) -> None
 def test_a_plan_names_what_would_be_built_and_fetched(tmp_path: Path) -> None:
     project = loaded(tmp_path)
     write_lock(tmp_path / "kit.lock", lock_for(project))
-    plan = plan_bundle(project, None)
+    plan = plan_bundle(project, Wanted())
     assert plan.trees == (("model tiny", 1, len(DATA)),)
     assert not (tmp_path / "bundle").exists()
-
-
-def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "there").write_text("x")
-    with pytest.raises(ConfigError, match="a file stands there"):
-        bundle_folder(loaded(tmp_path), tmp_path / "there")
