@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def make_hub(origin: str, endpoint: str | None, tempo: Tempo | None = None) -> HubClient:
     """Return the client of `modelscope` or `huggingface`. Raises ConfigError for another."""
     check_mirror(endpoint)
+    endpoint = endpoint.rstrip("/") if endpoint else None
     if origin == "modelscope":
         from kit.hub.modelscope_hub_client import ModelScopeHub
         from kit.hub.requests_download import Downloads

@@ -77,18 +77,19 @@ class Downloads:
     @contextmanager
     def open(self, wanted: Wanted, offset: int) -> Iterator[Delivery]:
         """Return a file's bytes from `offset` on. Raises Passing, ConfigError, UnreachableError."""
-        response = self._answer(wanted, offset)
+        response, elsewhere = self._answer(wanted, offset)
         if response.status_code == _PAST_THE_END and offset:
             response.close()
-            response = self._answer(wanted, 0)
+            response, elsewhere = self._answer(wanted, 0)
         try:
-            _check(response, wanted)
+            _check(response, wanted, elsewhere=elsewhere)
             first, total = _extent(response)
             yield Delivery(first, total, _chunks(response, wanted.where, self._tempo))
         finally:
             response.close()
 
-    def _answer(self, wanted: Wanted, offset: int) -> Any:
+    def _answer(self, wanted: Wanted, offset: int) -> tuple[Any, bool]:
+        """Return the answer at the end of all redirects, and whether another host gave it."""
         headers = {**dict(wanted.headers), "Accept-Encoding": "identity"}
         if offset:
             headers["Range"] = f"bytes={offset}-"
@@ -97,7 +98,7 @@ class Downloads:
             response = self._get(url, headers, wanted.where)
             target = response.headers.get("Location")
             if response.status_code not in _REDIRECTED or not target:
-                return response
+                return response, _origin(url) != _origin(wanted.url)
             response.close()
             target = urljoin(url, target)
             if _origin(target) != _origin(url):
@@ -142,10 +143,15 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
-def _check(response: Any, wanted: Wanted) -> None:
+def _check(response: Any, wanted: Wanted, *, elsewhere: bool) -> None:
     status = response.status_code
     if status in _OK:
         return
+    if elsewhere and not may_pass(status):
+        # Signed addresses end after minutes; the hub gives a new one the next time.
+        host = urlsplit(response.url).hostname
+        what = f"{host}, where the hub keeps its files, refuses this one (HTTP {status})"
+        raise Passing(UnreachableError(what, where=wanted.where, fix="try again later"))
     error = refusal(status, response.headers.get("X-Error-Code", ""), wanted.where, wanted.login)
     if may_pass(status):
         raise Passing(error, asked_wait(response.headers.get("Retry-After")))

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from tests.hub_server.faults import Cut, Fault, Longer, NoRange, Short, Slow, Status, Wrong, Zipped
 from tests.hub_server.repository import COMMIT, LARGE, NAME, TOKEN, Repository, git_sha1, sha256
@@ -53,9 +53,8 @@ class Hub:
 
     def asked(self, name: str) -> list[Seen]:
         """Return the requests for a file's bytes; one that was redirected is not counted."""
-        redirected = name.endswith(LARGE)
         found = [seen for seen in self.seen if name in unquote(seen.path)]
-        return [seen for seen in found if not (redirected and "/resolve/" in seen.path)]
+        return [seen for seen in found if "/store/" in seen.path or not name.endswith(LARGE)]
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -126,12 +125,15 @@ class _Answers(BaseHTTPRequestHandler):
         elif commit is None or path not in self.hub.repository.commits[commit]:
             self._missing("EntryNotFound")
         elif path.endswith(LARGE):
-            target = f"{self.hub.store}/store/{commit}/{path}?{SIGNATURE}"
             data = self.hub.repository.commits[commit][path]
             linked = {"X-Linked-Etag": f'"{sha256(data)}"', "X-Linked-Size": str(len(data))}
-            self._send(302, {"Location": target, "X-Repo-Commit": commit, **linked}, b"")
+            self._redirect(commit, path, {"X-Repo-Commit": commit, **linked})
         else:
             self._file(commit, path, start)
+
+    def _redirect(self, commit: str, path: str, headers: dict[str, str]) -> None:
+        target = f"{self.hub.store}/store/{commit}/{quote(path)}?{SIGNATURE}"
+        self._send(302, {"Location": target, **headers}, b"")
 
     # ModelScope
 
@@ -148,6 +150,8 @@ class _Answers(BaseHTTPRequestHandler):
                 self._json({"Code": 200, "Success": True, "Data": files}, {})
         elif not self._may("files"):
             self._send(403, {}, b'{"Code":10010101004,"Message":"no permission"}')
+        elif query.get("FilePath", "").endswith(LARGE):
+            self._redirect(commit, query["FilePath"], {})
         else:
             self._file(commit, query.get("FilePath", ""), start)
 

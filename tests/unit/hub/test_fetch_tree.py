@@ -46,6 +46,17 @@ def test_what_is_here_is_not_fetched_again(tmp_path: Path) -> None:
     assert again.calls == []
 
 
+def test_what_is_here_is_not_hashed_again(tmp_path: Path) -> None:
+    pin = hub_pin(tmp_path)
+    place = fetch(pin, tmp_path, FakeHub(FILES)).files[0].place
+    then = place.stat().st_mtime_ns
+    place.chmod(0o644)
+    place.write_bytes(b"[]")
+    os.utime(place, ns=(then, then))
+    # Nobody could tell without reading it; packing it would.
+    assert fetch(pin, tmp_path, FakeHub(FILES, down=True)).files[0].place.read_bytes() == b"[]"
+
+
 def test_a_file_damaged_in_the_cache_is_fetched_again(tmp_path: Path) -> None:
     pin = hub_pin(tmp_path)
     place = fetch(pin, tmp_path, FakeHub(FILES)).files[0].place
