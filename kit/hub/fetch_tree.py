@@ -12,7 +12,7 @@ from kit.errors import ConfigError, VerificationError
 from kit.hub.fetch_file import Fetch
 from kit.hub.fetch_files import bytes_missing, check_room, fetch_files
 from kit.hub.hub_cache import HubCache
-from kit.hub.listing import check_names, is_commit
+from kit.hub.listing import check_names, is_commit, is_sound
 from kit.hub.local_folder import find_file, find_files
 from kit.hub.patience import Patience
 from kit.hub.pinned_hub import check_unmoved, make_hub
@@ -89,7 +89,15 @@ def _place(pin: TreePin) -> Place:
 
 
 def _wanted(pin: TreePin) -> tuple[HubFile, ...]:
-    return tuple(HubFile(file.path, file.size, file.digest) for file in pin.files)
+    files = tuple(HubFile(file.path, file.size, file.digest) for file in pin.files)
+    for file in files:
+        if not is_sound(file):
+            raise ConfigError(
+                f"no size and sha256 of {file.path!r}",
+                where=f"kit.lock: {pin.kind} {pin.name}",
+                fix="kit lock",
+            )
+    return files
 
 
 def check_room_for(pins: Iterable[TreePin], cache_folder: Path) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _PAUSE = 0.2
 """Seconds between two looks at a lock that another kit holds."""
+_NO_SURPRISES = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 def default_cache(folder: Path) -> Path:
@@ -119,7 +120,7 @@ class HubCache:
 def _claim(path: Path, waiting: Callable[[], None]) -> int:
     """Return a descriptor of `path` that no other kit has; wait while one has it."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _NO_SURPRISES, 0o644)
         try:
             if _lock(descriptor) and _is_still(path, descriptor):
                 return descriptor

@@ -14,6 +14,7 @@ MOST_FILES = 20_000
 """More than any model has; whoever lists more is not a model's repository."""
 MOST_BYTES = 1 << 50
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile("sha256:" + _SHA256.pattern)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -44,14 +45,15 @@ def check_listing(listing: HubListing, where: str) -> None:
     if len(listing.files) > MOST_FILES:
         raise VerificationError(f"the hub lists more than {MOST_FILES} files", where=where)
     for file in listing.files:
-        if not _is_sound(file):
+        if not is_sound(file):
             raise VerificationError(f"the hub's listing makes no sense at {file.path!r}", where=where)
     if sum(file.size for file in listing.files) > MOST_BYTES:
         raise VerificationError("the hub lists more bytes than there are disks", where=where)
 
 
-def _is_sound(file: HubFile) -> bool:
-    digest = file.digest is None or _SHA256.fullmatch(file.digest.removeprefix("sha256:"))
+def is_sound(file: HubFile) -> bool:
+    """Tell whether size and checksums are what they should be; the latter become names on this disk."""
+    digest = file.digest is None or _DIGEST.fullmatch(file.digest)
     git = file.git_sha1 is None or _COMMIT.fullmatch(file.git_sha1)
     sized = isinstance(file.size, int) and 0 <= file.size <= MOST_BYTES
     return bool(isinstance(file.path, str) and sized and digest and git)

@@ -100,6 +100,13 @@ def test_room_is_checked_before_the_first_byte_with_the_numbers(tmp_path: Path) 
     assert hub.calls == []
 
 
+@pytest.mark.parametrize("digest", ["", "sha256:../../x", "sha256:" + "g" * 64, "md5:" + "0" * 32])
+def test_a_lock_with_a_digest_that_is_none_is_refused(tmp_path: Path, digest: str) -> None:
+    pin = replace(hub_pin(tmp_path), files=(PinnedFile("a", 1, digest),))
+    with pytest.raises(ConfigError, match=r"no size and sha256 of 'a'(.|\n)*kit lock"):
+        fetch(pin, tmp_path, FakeHub(FILES))
+
+
 def test_one_failing_file_ends_it_and_leaves_what_the_others_have(tmp_path: Path) -> None:
     wrong = Part(b"[]")
     hub = FakeHub(FILES, parts={"config.json": [wrong, wrong]})
