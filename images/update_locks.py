@@ -12,6 +12,7 @@ IMAGES = Path(__file__).resolve().parent
 sys.path[0] = str(IMAGES.parent)  # images/kit would pass for the package kit
 
 from kit.errors import KitError  # noqa: E402
+from kit.images.check_packages import check_packages  # noqa: E402
 from kit.images.extras import requirements_of  # noqa: E402
 from kit.images.lock_packages import Resolver  # noqa: E402
 from kit.images.packages import PENDING, PackageLock  # noqa: E402
@@ -42,6 +43,7 @@ def main() -> None:
             resolver = Resolver(rule, stack, UvSubprocess())
             resolve = resolver.resolve_without_index if rule.unreachable else resolver.resolve
             lock = resolve(requirements)
+            check_packages(rule.name, stack, lock)
             (IMAGES / f"{place}.in").write_text(requirements, encoding="utf-8")
             text = lock_text(lock, stack.name, stack.torch_backend)
             (IMAGES / f"{place}.lock").write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
 """Imports point one way, as DESIGN.md draws it, and heavy packages wait until they are used.
 
 cli → workflow → run → ship → bundle · images · hub → sbom · signature · jobs · sizing · project · host
-→ errors
+→ rules → errors
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ ALLOWED: dict[str, set[str]] = {
     "progress": set(),
     "data_files": set(),
     "project": set(),
-    "host": {"project"},
+    "rules": set(),
+    "host": {"project", "rules"},
     "sizing": {"project"},
-    "jobs": {"project", "host", "sizing"},
+    "jobs": {"project", "host", "sizing", "rules"},
     "sbom": set(),
     "signature": set(),
     "bundle": {"sbom", "signature"},
     "hub": {"bundle", "project"},
-    "images": {"project"},
+    "images": {"project", "rules"},
     "ship": {"bundle", "host", "project", "signature"},
     "run": {"ship", "bundle", "jobs", "host", "project"},
-    "workflow": {"run", "ship", "bundle", "sbom", "signature", "images", "hub", "host", "project"},
+    "workflow": {"run", "ship", "bundle", "sbom", "signature", "images", "hub", "jobs", "host", "project"},
     "cli": {
         "workflow",
         "run",

@@ -1,7 +1,7 @@
 """Is a host fit for what is to happen there? Facts in, findings out. Pure.
 
-The limits: engine 20.10 and compose 1.29 are the oldest that kit is tested with; CUDA 12 needs
-driver 525; torch's c10d rendezvous breaks when clocks are more than 2 s apart.
+The limits: engine 20.10 and compose 1.29 are the oldest that kit is tested with; torch's c10d rendezvous
+breaks when clocks are more than 2 s apart. What drivers and cards must be stands in images/rules.yaml.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from kit.errors import UnfitError, UnreachableError
+from kit.host.gpu_rules import broken_gpu_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from kit.host.facts import HostFacts
+    from kit.host.gpu_rules import GpuJob
     from kit.project.model import HostSpec
 
 OLDEST_ENGINE = (20, 10)
 OLDEST_CONTAINERD_STORE = (25, 0)
 """Before, it was an experiment, and unproven with kit's layers."""
 OLDEST_COMPOSE = (1, 29)
-OLDEST_DRIVER = 525
 MOST_SKEW = 2.0
 """Seconds between the clocks of two hosts."""
 LEAST_SHM = 1 << 30
@@ -74,8 +75,9 @@ class Needs:
     memory_bytes: int = 0
     runs_jobs: bool = False
     """A job runs there, so compose and GPUs matter."""
-    cuda: bool = False
-    """The stack computes on NVIDIA GPUs."""
+    cuda: str = ""
+    """CUDA release that the stack's images hold, such as `12.6`; empty for a stack without GPUs."""
+    gpu_jobs: tuple[GpuJob, ...] = ()
     ports: tuple[tuple[int, str], ...] = ()
     """(TCP port, what wants it)"""
     images: tuple[NeededImage, ...] = ()
@@ -194,10 +196,15 @@ class _Host:
 
     def _driver(self) -> Iterator[Finding]:
         version = self.facts.driver_version
-        major = int(version.split(".")[0]) if version and version.split(".")[0].isdigit() else 0
-        text = f"NVIDIA driver {version}" if version else "no NVIDIA driver answers"
-        fix = f"install NVIDIA driver {OLDEST_DRIVER} or newer there; CUDA 12 needs it"
-        yield self._say("driver", "fail" if major < OLDEST_DRIVER else None, text, fix)
+        if not version:
+            fix = "install an NVIDIA driver there; nvidia-smi must answer"
+            yield self._say("driver", "fail", "no NVIDIA driver answers", fix)
+        else:
+            broken = broken_gpu_rules(self.facts, self.needs.cuda, self.needs.gpu_jobs)
+            if not broken:
+                yield self._say("driver", None, f"NVIDIA driver {version}")
+            for rule in broken:
+                yield self._say("driver", "fail", rule.text, rule.fix)
         text = (
             "the engine has the nvidia runtime"
             if self.facts.nvidia_runtime

@@ -61,5 +61,7 @@ class HostFacts:
     """(identity tag, image ID) pairs that the engine has."""
     engine_on_root_disk: bool = True
     """The engine's data folder and `root` share a file system, and so its room."""
+    image_env: tuple[tuple[str, str], ...] = ()
+    """(identity tag, `NAME=VALUE`) pairs: what the engine's images ask of the NVIDIA runtime."""
     user: str = ""
     """The login's name."""

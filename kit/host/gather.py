@@ -57,6 +57,10 @@ if have docker; then
     say runtimes "$(limited docker info --format '{{json .Runtimes}}' 2>/dev/null)"
     limited docker image ls --no-trunc --filter 'reference=kit.invalid/*' \
       --format 'kit:image {{.Repository}}:{{.Tag}} {{.ID}}' 2>/dev/null
+    images=$(limited docker image ls --quiet --filter 'reference=kit.invalid/*' 2>/dev/null | sort -u)
+    format='{{range $t := .RepoTags}}{{range $.Config.Env}}{{println "kit:image_env" $t .}}{{end}}{{end}}'
+    [ -n "$images" ] && limited docker image inspect --format "$format" $images 2>/dev/null |
+      grep -E '^kit:image_env [^ ]+ NVIDIA_(REQUIRE_CUDA|DISABLE_REQUIRE)='
   else
     say engine_error "$version"
   fi
@@ -207,6 +211,7 @@ def parse_facts(host: str, root: str, lines: list[str], clock_heard: float) -> H
         shm_bytes=shm[0] if shm else 0,
         architecture=answers.text("architecture"),
         images=_pairs(answers.all("image")),
+        image_env=tuple((tag, text) for tag, _, text in (x.partition(" ") for x in answers.all("image_env"))),
         engine_on_root_disk=answers.text("engine_device") in ("", answers.text("root_device")),
         user=answers.text("user"),
     )

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError, TransferError
+from kit.images.check_packages import check_packages
 from kit.images.completed_packages import complete_packages, kept_packages
 from kit.images.image_inputs import Recipe, read_packages
 from kit.images.registry_client import RegistryClient
@@ -42,7 +43,7 @@ class ImageResolver:
 
         `before` is its lock of an earlier time: what nobody tells now is taken from there, and packages that
         were completed then need no index again. Raises ConfigError when the stack or the registry has no such
-        image, VerificationError when a registry contradicts itself.
+        image or its packages do not go together, VerificationError when a registry contradicts itself.
         """
         if isinstance(image, NamedImage):
             parts = parse_reference(image.image)
@@ -63,6 +64,7 @@ class ImageResolver:
 
     def _built(self, rule: BuiltImage, stack: Stack, before: ImageLock | None) -> ImageLock:
         packages, pending = self._packages(rule, stack, before)
+        check_packages(rule.name, stack, packages)
         digest, platform = None, ""
         if isinstance(rule.base, PulledImage):
             digest, base_pending = self._pin(rule.base, before)

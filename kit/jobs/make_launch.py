@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kit.errors import ConfigError, UnfitError
 from kit.jobs.data import data_launch
 from kit.jobs.export import export_launch
+from kit.jobs.job_rules import check_job
 from kit.jobs.serve import serve_launch
 from kit.jobs.train import train_launch
 from kit.project.model import DataJob, ExportJob, ServeJob
@@ -27,6 +28,7 @@ def make_launch(project: Project, job_name: str, run_id: str, context: LaunchCon
     if job is None:
         hint = nearest(job_name, tuple(project.jobs))
         raise ConfigError(f"no job named {job_name!r}", where="jobs", why=hint, fix="kit up one of the jobs")
+    check_job(project, job_name)
     _check_context(project, job_name, context)
     if isinstance(job, ServeJob):
         return serve_launch(project, job_name, run_id, context)

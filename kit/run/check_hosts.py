@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from kit.errors import KitError, UnfitError, UnreachableError
 from kit.host.checks import UNREACHABLE, Finding, PeerRoute, check, check_together
+from kit.jobs.job_rules import broken_job_rules
 from kit.project.model import TrainJob
+from kit.project.references import hosts_of
 from kit.run.fitness import needs_of
 from kit.run.fleet import open_some_hosts, try_each
 from kit.run.machine import shipped_manifest
@@ -83,11 +85,21 @@ def _look(project: Project, host: Host, bundle: Manifest | None, toolbox: Toolbo
     if bundle is not None and facts.engine_version is not None:
         plan = plan_host(bundle, wanted_by_host(project)[host.name], facts, ask_have(host, spec.root))
         needs = replace(needs, disk_bytes=plan.disk_bytes, engine_bytes=plan.engine_bytes)
-    said = check(facts, spec, needs)
+    said = (*check(facts, spec, needs), *job_findings(project, host.name))
     if shipped is None:
         text = "nothing was shipped to it yet"
         said = (*said, Finding(host.name, "shipped", "warn", text, f"kit ship --host {host.name}"))
     return _Looked(facts, said)
+
+
+def job_findings(project: Project, host: str) -> tuple[Finding, ...]:
+    """Return the findings about what a host's jobs are told to do: flags that their engine does not have."""
+    here = [name for name in project.jobs if host in hosts_of(project, name)]
+    return tuple(
+        Finding(host, "job", "fail", f"{name}: {broken.text}", broken.fix)
+        for name in here
+        for broken in broken_job_rules(project, name)
+    )
 
 
 def _shipped(project: Project, host: Host) -> Manifest | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kit.errors import UnfitError
 from kit.host.checks import NeededImage, Needs, check, check_together, require_fit
+from kit.host.gpu_rules import GpuJob
 from kit.project.model import DataJob, ServeJob, TrainJob
 from kit.project.references import hosts_of, image_of
 from kit.ship.identity import expected_ids
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from kit.host.facts import HostFacts
     from kit.project.model import Project
 
-CUDA_STACKS = ("cu126",)
+CUDA = {"cu126": "12.6"}
+"""Stack → the CUDA release that its images hold."""
 PORT = "port"
 """Code of the finding about a port."""
 
@@ -49,7 +51,8 @@ def needs_of(
     )
     return Needs(
         runs_jobs=bool(here),
-        cuda=project.stack in CUDA_STACKS,
+        cuda=CUDA.get(project.stack, ""),
+        gpu_jobs=tuple(GpuJob(image_of(project, job), tuple(project.jobs[job].env.items())) for job in here),
         ports=tuple(port for job in here for port in job_ports(project, job, host)),
         images=tuple(NeededImage(i.name, i.identity_tag, expected_ids(i)) for i in found if i is not None),
         trains_with_others=together,

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import kit
+from kit.jobs.job_rules import check_job
 from kit.project.lock import ImageLock, Lock, TreePin, project_digest
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def make_lock(loaded: LoadedProject, *, offline: bool, progress: Progress) -> Lo
     ConfigError for what cannot be resolved as written, UnreachableError when a hub does not answer,
     VerificationError when a registry or hub contradicts itself.
     """
+    for job in loaded.project.jobs:
+        check_job(loaded.project, job)
     found: list[ImageLock | TreePin] = []
     for part in parts_of(loaded, offline=offline, progress=progress):
         progress.start(f"lock {part.name}")

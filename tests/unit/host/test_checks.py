@@ -16,7 +16,7 @@ from kit.host.checks import (
 )
 from tests.unit.host.factories import gpu, host_facts, host_spec
 
-JOBS = Needs(runs_jobs=True, cuda=True)
+JOBS = Needs(runs_jobs=True, cuda="12.6")
 
 
 def finding(code: str, needs: Needs = JOBS, spec: dict[str, Any] | None = None, **facts: Any) -> Finding:
@@ -30,7 +30,7 @@ def finding(code: str, needs: Needs = JOBS, spec: dict[str, Any] | None = None, 
 def test_a_fit_host_has_no_complaint() -> None:
     needs = Needs(
         runs_jobs=True,
-        cuda=True,
+        cuda="12.6",
         disk_bytes=1 << 30,
         ports=((29500, "training"),),
         images=(NeededImage("train", "kit.invalid/train:1", frozenset({"sha256:1"})),),

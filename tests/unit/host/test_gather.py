@@ -30,6 +30,7 @@ kit:engine_device 2065
 kit:store [["driver-type","io.containerd.snapshotter.v1"]]
 kit:runtimes {"nvidia":{"path":"nvidia-container-runtime"},"runc":{"path":"runc"}}
 kit:image kit.invalid/train:1f3a5c7e9b2d sha256:abc
+kit:image_env kit.invalid/train:1f3a5c7e9b2d NVIDIA_REQUIRE_CUDA=cuda>=12.6 brand=tesla
 kit:compose_v2 2.26.1-4
 kit:compose_v1 1.29.2
 kit:gpu 0, GPU-aa, NVIDIA L20, 46068, 550.54.15
@@ -79,6 +80,8 @@ def test_an_answer_becomes_facts() -> None:
     assert facts.listening == (22, 29500)
     assert facts.shm_bytes == 24684096 * 1024
     assert facts.images == (("kit.invalid/train:1f3a5c7e9b2d", "sha256:abc"),)
+    asked = "NVIDIA_REQUIRE_CUDA=cuda>=12.6 brand=tesla"
+    assert facts.image_env == (("kit.invalid/train:1f3a5c7e9b2d", asked),)
 
 
 def test_the_old_compose_is_taken_when_the_new_one_is_missing() -> None:

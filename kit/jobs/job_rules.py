@@ -1,0 +1,60 @@
+"""A job's arguments against the rules of `images/rules.yaml`. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kit.jobs.versions import PINS
+from kit.project.model import ExportJob, ServeJob, TrainJob
+from kit.rules.evaluate import Broken, broken_rules
+from kit.rules.refuse import refuse
+from kit.rules.rule import load_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kit.project.model import Project
+
+
+def _value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def job_facts(project: Project, name: str) -> dict[str, tuple[str, ...]]:
+    """Return what the rules about jobs look at: kind, version of what runs, flags or arguments, env."""
+    job = project.jobs[name]
+    found: dict[str, tuple[str, ...]] = {"stack": (project.stack,), "kind": (job.kind,)}
+    program = job.engine if isinstance(job, ServeJob) else "llamafactory"
+    version = PINS[project.stack].get(program)
+    args: Mapping[str, Any] = {}
+    if isinstance(job, TrainJob | ExportJob | ServeJob):
+        args = job.args
+        if version:
+            found[program] = (version,)
+    if isinstance(job, ServeJob):
+        flags = {key.replace("_", "-"): _value(value) for key, value in args.items()}
+        found |= {f"flag.{flag}": (value,) for flag, value in flags.items()}
+        if flags:
+            found["flag"] = tuple(flags)
+    else:
+        found |= {f"arg.{key}": (_value(value),) for key, value in args.items()}
+    return found | {f"env.{key}": (value,) for key, value in job.env.items()}
+
+
+def broken_job_rules(project: Project, name: str) -> tuple[Broken, ...]:
+    """Return the rules that a job of kit.yaml breaks."""
+    return broken_rules(load_rules(), "job", job_facts(project, name))
+
+
+def check_job(project: Project, name: str) -> None:
+    """Raise ConfigError when a job's flags or arguments cannot work in this stack."""
+    broken = broken_job_rules(project, name)
+    refuse(broken, f"jobs.{name}.{_key(project, name, broken)}")
+
+
+def _key(project: Project, name: str, broken: tuple[Broken, ...]) -> str:
+    """Return the key of the job that the first broken rule speaks of, as the user wrote it."""
+    facts = [fact for item in broken[:1] for fact, _ in item.rule.when]
+    flags = [fact.partition(".")[2] for fact in facts if fact.startswith(("flag.", "arg."))]
+    written = getattr(project.jobs[name], "args", {})
+    return next((f"args.{key}" for key in written if key in flags or key.replace("_", "-") in flags), "args")

@@ -1,0 +1,94 @@
+"""How many bytes of an image differ between two builds from nothing, and which files they are.
+
+python -m tests.bench.two_builds [IMAGE …] builds images of stack cpu (train and serve, unless named) twice,
+each time in an engine without images and with an empty cache of installed packages, and compares them member
+by member. Root and some 25 GB of disk; the wheels come from uv's own cache where they are.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from kit.images.build_image import build_image
+from kit.images.docker_engine import DockerCommand
+from kit.images.lock_image import ImageResolver
+from kit.progress import NoProgress
+from kit.project.model import Mirrors
+from tests.bench.image_contents import Comparison, LayerContents, compare, read_image
+from tests.lab.online_engine import engine_down, engine_up
+from tests.lab.state import Folders
+
+PLACE = Path(os.environ.get("KIT_TWO_BUILDS", "/var/tmp/kit-two-builds"))
+STACK = "cpu"
+WHY: tuple[tuple[str, str], ...] = ()
+"""(pattern of a path, why it differs)"""
+_SHOWN = 40
+
+
+def build_once(number: int, names: list[str]) -> dict[str, tuple[LayerContents, ...]]:
+    """Build the images where there is nothing; return what they hold."""
+    folder = PLACE / str(number)
+    folders = Folders(folder, folder / "lab-cache")
+    os.environ["KIT_CACHE"] = str(folder / "cache")
+    found = {}
+    try:
+        os.environ["DOCKER_HOST"] = engine_up(folders)
+        resolver = ImageResolver(STACK, Mirrors(), offline=True)
+        for name in names:
+            began = time.monotonic()
+            lock = resolver.lock(name)
+            built = build_image(name, STACK, lock, Mirrors(), DockerCommand(), NoProgress())
+            saved = folder / f"{name}.tar"
+            subprocess.run(("docker", "save", "-o", str(saved), built.image_id), check=True)
+            found[name] = read_image(saved)
+            saved.unlink()
+            print(f"build {number}: {name}, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    finally:
+        engine_down(folders)
+        shutil.rmtree(folder, ignore_errors=True)
+    return found
+
+
+def reason(path: str) -> str:
+    """Return why a file differs, where that is known."""
+    return next((why for pattern, why in WHY if fnmatchcase(path, pattern)), "unexplained")
+
+
+def report(name: str, found: Comparison) -> list[str]:
+    """Return the lines that tell how two builds differ."""
+    share = found.differing_bytes / found.size if found.size else 0.0
+    lines = [
+        f"{name}: {found.size:,} bytes in {found.layers} plain layers",
+        f"  as the engine gives them: {found.equal_layers} layers equal, {found.raw_bytes:,} bytes in others",
+        (
+            f"  times and order left aside: {found.differing_bytes:,} bytes differ ({share:.6%}),"
+            f" in {len(found.differences)} members"
+        ),
+    ]
+    largest = sorted(found.differences, key=lambda item: -item.size)[:_SHOWN]
+    return lines + [
+        f"    {item.size:>12,}  layer {item.layer}  {item.path}  ({item.what}; {reason(item.path)})"
+        for item in largest
+    ]
+
+
+def main() -> int:
+    """Build twice, compare, print; 1 when something differs that nobody explained."""
+    names = sys.argv[1:] or ["train", "serve"]
+    first, second = build_once(1, names), build_once(2, names)
+    unexplained = 0
+    for name in names:
+        found = compare(first[name], second[name])
+        print("\n".join(report(name, found)))
+        unexplained += sum(reason(difference.path) == "unexplained" for difference in found.differences)
+    return 1 if unexplained else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
