@@ -40,8 +40,16 @@ def policy_paths(env: Mapping[str, str]) -> tuple[Path, ...]:
                 "no such file", where=str(own), why=f"{VARIABLE} names it", fix=f"unset {VARIABLE}"
             )
         return SYSTEM_POLICY, own
-    folder = Path(env.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    folder = Path(env.get("XDG_CONFIG_HOME") or home() / ".config")
     return SYSTEM_POLICY, folder / "airgap-kit" / "trust.yaml"
+
+
+def home() -> Path:
+    """Return the user's home; for one who has none, a folder that is not there."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/nonexistent")
 
 
 def read_trust(env: Mapping[str, str] | None = None, *, allowed_signers: Path | None = None) -> Trust:

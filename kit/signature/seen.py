@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError, TransferError
+from kit.signature.read_trust import home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +80,7 @@ def now_text() -> str:
 def seen_path(env: Mapping[str, str] | None = None) -> Path:
     """Return where the record stands: in the user's state folder (XDG)."""
     env = os.environ if env is None else env
-    folder = Path(env.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    folder = Path(env.get("XDG_STATE_HOME") or home() / ".local" / "state")
     return folder / "airgap-kit" / "seen.json"
 
 
@@ -117,7 +118,7 @@ def load_seen(path: Path) -> SeenBundles:
     """Return the record; an empty one when there is none yet. Raises ConfigError."""
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return SeenBundles()
     except OSError as error:
         raise ConfigError("cannot be read", where=str(path), why=error.strerror or str(error)) from error

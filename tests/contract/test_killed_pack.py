@@ -16,16 +16,18 @@ from kit.bundle.verify import verify_bundle
 from kit.progress import NoProgress
 from tests.unit.bundle.factories import local_tree, pack_request
 from tests.unit.bundle.fake_engine import FakeEngine, tar_of
+from tests.unit.signature.soft_keys import ed25519_key, sshsig
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 KILLS = 25
 SIZE = 400_000
+KEY = ed25519_key()
 
 
 def _pack(folder: Path, seed: str) -> None:
-    """Pack an image and a model, half of it different for each seed."""
+    """Pack an image and a model, half of it different for each seed; one of them is signed."""
     same, own = random.Random("same"), random.Random(seed)
     layers = [tar_of({"file": (own if place % 2 else same).randbytes(SIZE)}) for place in range(6)]
     files = {"a.safetensors": own.randbytes(SIZE), "b.safetensors": same.randbytes(SIZE)}
@@ -36,7 +38,8 @@ def _pack(folder: Path, seed: str) -> None:
         images=(("train", engine.add(*layers)),),
         trees=(local_tree(folder / seed, files),),
     )
-    pack_bundle(request, engine, FolderTarget(folder / "bundle"), NoProgress())
+    sign = (lambda message: sshsig(KEY, message)) if seed == "one" else None
+    pack_bundle(request, engine, FolderTarget(folder / "bundle"), NoProgress(), sign)
 
 
 def _start(folder: Path, seed: str) -> multiprocessing.process.BaseProcess:
@@ -48,6 +51,7 @@ def _start(folder: Path, seed: str) -> multiprocessing.process.BaseProcess:
 def _packed(folder: Path) -> bytes:
     source = open_bundle(folder / "bundle")
     verify_bundle(source, NoProgress())
+    # A signature that outlived its kit.json would have been refused by opening.
     return source.manifest_bytes
 
 
@@ -71,6 +75,8 @@ def test_a_killed_pack_leaves_the_old_bundle_or_the_new_one(tmp_path: Path) -> N
         found = _packed(tmp_path)
         assert found in bundles.values()
         current = next(seed for seed, data in bundles.items() if data == found)
+        status = open_bundle(tmp_path / "bundle").signature.status
+        assert status == ("unknown" if current == "one" else "unsigned")
     assert interrupted
     _start(tmp_path, "one").join()
     assert _packed(tmp_path) == bundles["one"]

@@ -4,7 +4,7 @@
 - Packing twice, anywhere and through any form of engine archive, gives the same kit.json.
 - A bundle that is packed, written as a tarball and opened again is the same bundle.
 - What `docker load` is given has the very layers that the engine saved.
-- Any flipped byte, in either form, is refused by opening or verifying.
+- Any flipped byte, in either form of a signed bundle, is refused by opening or verifying.
 - Nothing that a tarball says makes kit read or write outside of it.
 """
 
@@ -24,6 +24,7 @@ from kit.bundle.compress_layers import plain_layer
 from kit.bundle.manifest import Manifest, dump_manifest
 from kit.bundle.oci_layout import check_descriptions
 from kit.bundle.parse_manifest import parse_manifest
+from kit.bundle.sign import sign_bundle
 from kit.bundle.source import BundleSource, open_bundle
 from kit.bundle.tar_form import END, TAIL_ORDER, blob_name, fixed_files, padded, tail_chunks, tar_header
 from kit.bundle.verify import verify_bundle
@@ -33,6 +34,7 @@ from kit.progress import NoProgress
 from tests.property.strategies import file_contents, layer_contents, manifests, paths
 from tests.unit.bundle.factories import as_tarball, local_tree, packed_bundle
 from tests.unit.bundle.fake_engine import FORMS, FakeEngine, tar_of
+from tests.unit.signature.soft_keys import ed25519_key, sshsig
 
 pytestmark = pytest.mark.property
 some = settings(max_examples=25, deadline=None)
@@ -121,6 +123,7 @@ def test_packing_then_unpacking_is_identity(layers: list[bytes], files: dict[str
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     source = packed(folder, [b"layer" * 900, b"other"], {"config.json": b"{}", "w.safetensors": b"x" * 700})
+    source = sign_bundle(folder / "bundle", lambda message: sshsig(ed25519_key(), message))
     as_tarball(source, folder / "bundle.tar")
     return folder
 

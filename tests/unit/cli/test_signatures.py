@@ -172,6 +172,27 @@ def test_an_older_bundle_is_refused_where_a_policy_says_so(place: Place) -> None
     assert place.run("verify").exit_code == 0
 
 
+@pytest.mark.parametrize(("policy", "code"), [("", 0), ("refuse_older: true\n", 6)])
+def test_a_record_that_cannot_be_written_matters_where_a_policy_needs_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch, policy: str, code: int
+) -> None:
+    place.policy(policy)
+    (place.folder / "file").write_bytes(b"")
+    monkeypatch.setenv("XDG_STATE_HOME", str(place.folder / "file"))
+    found = place.run("verify")
+    assert found.exit_code == code
+    assert ("cannot be written" in found.stderr) == bool(code)
+
+
+def test_a_record_that_was_spoiled_is_not_passed_over(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(place.folder))
+    assert place.run("verify").exit_code == 0
+    (place.folder / "airgap-kit" / "seen.json").write_bytes(b"{")
+    found = place.run("verify")
+    assert found.exit_code == 2
+    assert "seen.json" in found.stderr
+
+
 # kit sign.
 
 

@@ -25,7 +25,8 @@ def test_every_kind_of_key_proves_its_signature(kind: str, hash_name: str) -> No
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_signatures_that_ssh_keygen_made_are_proven(name: str) -> None:
+def test_signatures_that_ssh_keygen_made_or_verified_are_proven(name: str) -> None:
+    # Those of security keys (sk-…) were made in memory, since no such key was at hand.
     vector = VECTORS[name]
     found = proven_key(vector["message"].encode(), vector["signature"].encode())
     assert found.fingerprint == vector["fingerprint"]
@@ -104,6 +105,45 @@ def test_a_key_of_another_kind_than_the_signature_is_refused() -> None:
     for blob, sign in ((key.blob, rsa.sign), (rsa.blob, key.sign)):
         with pytest.raises(VerificationError, match="not accepted"):
             proven_key(MESSAGE, sshsig(SoftKey("", blob, sign), MESSAGE))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        string(b"ssh-ed25519") + string(b"x" * 31),
+        string(b"sk-ssh-ed25519@openssh.com") + string(b"x" * 33) + string(b"ssh:"),
+        string(b"ecdsa-sha2-nistp256") + string(b"nistp384") + string(b"\x04" + b"x" * 64),
+        string(b"ecdsa-sha2-nistp256") + string(b"nistp256") + string(b"\x02" + b"x" * 32),
+        string(b"ecdsa-sha2-nistp256") + string(b"nistp256") + string(b"\x04" + b"x" * 64),
+        string(b"ecdsa-sha2-nistp256") + string(b"nistp256") + string(b""),
+        string(b"ssh-rsa") + string(b"\x01\x00\x01") + string(b"\x00" + b"\xff" * 255 + b"\xfe"),
+        string(b"ssh-rsa") + string(b"\x02") + string(b"\x00" + b"\xff" * 256),
+        string(b"ssh-rsa") + string(b"\x00\x01\x00\x01") + string(b"\x00" + b"\xff" * 256),
+        string(b"ssh-rsa") + string(b"\xff") + string(b"\x00" + b"\xff" * 256),
+        string(b"ssh-rsa") + string(b"") + string(b"\x00" + b"\xff" * 256),
+        string(b"ssh-rsa") + string(b"\x01\x00\x01") + string(b"\x00" + b"\xff" * 2049),
+    ],
+)
+def test_keys_that_are_none_are_refused(key: bytes) -> None:
+    name = key[4 : 4 + key[3]]
+    algorithm = b"rsa-sha2-512" if name == b"ssh-rsa" else name
+    value = string(b"\x01") * 2 if b"ecdsa" in name else b"y" * 64
+    forged = SoftKey(
+        "", key, lambda _: string(algorithm) + string(value) + b"\x01\0\0\0\0" * (b"sk-" in name)
+    )
+    with pytest.raises(VerificationError):
+        proven_key(MESSAGE, sshsig(forged, MESSAGE))
+
+
+def test_a_signature_of_a_wrong_size_is_refused() -> None:
+    key, rsa = ed25519_key(), rsa_key()
+    with pytest.raises(VerificationError, match="wrong size"):
+        proven_key(
+            MESSAGE, sshsig(SoftKey("", key.blob, lambda _: string(b"ssh-ed25519") + string(b"")), MESSAGE)
+        )
+    longer = SoftKey("", rsa.blob, lambda _: string(b"rsa-sha2-512") + string(b"x" * 257))
+    with pytest.raises(VerificationError, match="longer than its key"):
+        proven_key(MESSAGE, sshsig(longer, MESSAGE))
 
 
 def test_other_lines_than_the_usual_ones_are_refused() -> None:

@@ -37,6 +37,14 @@ def test_the_places_are_those_of_xdg() -> None:
     assert policy_paths({})[1] == Path.home() / ".config/airgap-kit/trust.yaml"
 
 
+def test_somebody_without_a_home_has_no_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("no home")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert policy_paths({})[1] == Path("/nonexistent/.config/airgap-kit/trust.yaml")
+
+
 def test_a_policy_is_read_with_the_signers_beside_it(folder: Path) -> None:
     (rule,) = read_trust(env(folder)).rules
     assert rule.require_signature

@@ -84,5 +84,6 @@ def test_places_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load_seen(tmp_path / "seen.json")
     (tmp_path / "file").write_bytes(b"")
+    assert load_seen(tmp_path / "file" / "seen.json") == SeenBundles()
     with pytest.raises(TransferError, match="cannot be written"):
         save_seen(tmp_path / "file" / "seen.json", SeenBundles())
