@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError, UnreachableError
 from kit.hub.listing import MOST_FILES
-from kit.hub.plain_words import plain_words
+from kit.hub.plain_words import plain_words, token_from
 from kit.hub.port import Delivery, HubFile, HubListing, Passing, Place
 from kit.hub.requests_download import Downloads, Wanted, asked_wait, may_pass, refusal
 
@@ -34,10 +33,6 @@ def _package() -> Any:
             fix="pip install 'airgap-kit[huggingface]'",
         ) from error
     return huggingface_hub
-
-
-def _environment_token() -> str | None:
-    return next((os.environ[name].strip() for name in _TOKENS if os.environ.get(name, "").strip()), None)
 
 
 @contextmanager
@@ -84,7 +79,7 @@ class HuggingFaceHub:
 
     def _token(self) -> str | bool | None:
         # A stored login was made for Hugging Face itself; a mirror gets only what the caller sets.
-        return None if self._endpoint is None else (_environment_token() or False)
+        return None if self._endpoint is None else (token_from(_TOKENS) or False)
 
     def _headers(self) -> dict[str, str]:
         _package()
@@ -94,7 +89,7 @@ class HuggingFaceHub:
         return headers
 
     def _secrets(self) -> tuple[str | None, ...]:
-        return _environment_token(), self._headers().get("authorization", "").removeprefix("Bearer ")
+        return token_from(_TOKENS), self._headers().get("authorization", "").removeprefix("Bearer ")
 
     def list_files(self, repo: str, revision: str) -> HubListing:
         """Return what the repository holds, at the commit that the revision stands for now.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError, UnreachableError
 from kit.hub.listing import check_sha256
-from kit.hub.plain_words import plain_words
+from kit.hub.plain_words import plain_words, token_from
 from kit.hub.port import Delivery, HubFile, HubListing, Passing, Place
 from kit.hub.requests_download import Downloads, Wanted, refusal
 
@@ -31,10 +30,24 @@ def _api(endpoint: str | None) -> Any:
             where="source: modelscope",
             fix="pip install 'airgap-kit[modelscope]'",
         ) from error
+    token = token_from((_TOKEN,))
     if endpoint is None:
-        return HubApi()
+        return _with_login(HubApi)
     # A stored login was made for ModelScope itself; a mirror gets only what the caller sets.
-    return HubApi(endpoint=endpoint, token=os.environ.get(_TOKEN, "").strip())
+    return HubApi(endpoint=endpoint, token=token or "")
+
+
+def _with_login(api: Any) -> Any:
+    try:
+        return api()
+    # The login is a pickled cookie jar; a damaged one fails in any way.
+    except Exception as error:
+        raise ConfigError(
+            "ModelScope's login cannot be read",
+            where="~/.modelscope/credentials",
+            why=type(error).__name__,
+            fix=f"modelscope login, or set {_TOKEN}",
+        ) from error
 
 
 @contextmanager

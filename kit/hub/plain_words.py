@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,20 @@ def plain_words(error: BaseException, secrets: Iterable[str | None] = ()) -> str
             text = text.replace(secret, "…")
     text = _BEARER.sub("Bearer …", _LOGIN.sub("//…@", _QUERY.sub("?…", text)))
     return text if len(text) <= _LONGEST else text[:_LONGEST] + " …"
+
+
+def token_from(names: Iterable[str]) -> str | None:
+    """Return the token that the first set one of these variables holds.
+
+    Raises ConfigError, without the token, for one that no HTTP header could bear.
+    """
+    for name in names:
+        token = os.environ.get(name, "").strip()
+        if token and not re.fullmatch(r"[!-~]+", token):
+            raise ConfigError("holds characters that no token has", where=name, fix=f"set {name} anew")
+        if token:
+            return token
+    return None
 
 
 def check_mirror(endpoint: str | None) -> None:

@@ -78,7 +78,7 @@ class Downloads:
     def open(self, wanted: Wanted, offset: int) -> Iterator[Delivery]:
         """Return a file's bytes from `offset` on. Raises Passing, ConfigError, UnreachableError."""
         response, elsewhere = self._answer(wanted, offset)
-        if response.status_code == _PAST_THE_END and offset:
+        if offset and _cannot_go_on(response):
             response.close()
             response, elsewhere = self._answer(wanted, 0)
         try:
@@ -128,10 +128,22 @@ class Downloads:
                 UnreachableError(
                     f"{urlsplit(url).hostname} does not answer",
                     where=where,
-                    why=plain_words(error),
+                    why=plain_words(error, _secrets(headers)),
                     fix="check the network and proxies, or name a mirror in mirrors.hub",
                 )
             ) from error
+
+
+def _secrets(headers: dict[str, str]) -> list[str]:
+    secret = [value for key, value in headers.items() if key.lower() in _SECRET_HEADERS]
+    return secret + [part for value in secret for part in value.replace("=", " ").split()[1:]]
+
+
+def _cannot_go_on(response: Any) -> bool:
+    """Tell whether the answer to a request for a part is of no use: none there, or a part of a packing."""
+    packed = response.headers.get("Content-Encoding", "identity") != "identity"
+    status: int = response.status_code
+    return status == _PAST_THE_END or (status == _PARTIAL and packed)
 
 
 def _no_netrc(request: Any) -> Any:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kit.errors import ConfigError
-from kit.hub.plain_words import check_mirror, plain_words
+from kit.hub.plain_words import check_mirror, plain_words, token_from
 
 TOKEN = "hf_secret"
 
@@ -41,3 +41,20 @@ def test_a_mirror_that_is_no_address_or_holds_a_login_is_refused(endpoint: str) 
 @pytest.mark.parametrize("endpoint", [None, "https://hub.example", "http://10.0.0.1:8080/hf/"])
 def test_addresses_are_mirrors(endpoint: str | None) -> None:
     check_mirror(endpoint)
+
+
+def test_a_token_comes_from_the_first_variable_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A", " ")
+    monkeypatch.setenv("B", " hf_b\n")
+    assert token_from(("NOT_SET", "A", "B")) == "hf_b"
+    assert token_from(("NOT_SET",)) is None
+
+
+@pytest.mark.parametrize("token", ["hf_令牌", "hf a", "hf\x1b", "hf\nX-Header: y"])
+def test_a_token_that_no_header_bears_is_refused_without_being_shown(
+    monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(ConfigError, match="HF_TOKEN") as caught:
+        token_from(("HF_TOKEN",))
+    assert token not in str(caught.value)
