@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from kit.bundle.extent import Extent
 from kit.bundle.folder_target import alone
 from kit.bundle.sign import open_unjudged, sign_bundle
-from kit.bundle.source import open_bundle
+from kit.bundle.source import open_bundle, read_claim
 from kit.bundle.verify import verify_bundle
 from kit.errors import ConfigError, VerificationError
 from kit.progress import NoProgress
@@ -130,3 +131,46 @@ def test_a_signer_that_fails_changes_nothing(bundle: Path) -> None:
     with pytest.raises(ConfigError, match="did not sign"):
         sign_bundle(bundle, failing)
     assert open_bundle(bundle).signature.status == "unsigned"
+
+
+def _cut_off(tmp_path: Path, kept: int) -> Path:
+    """A tarball whose signing was killed when `kept` bytes of its new end were written."""
+    path = as_tarball(packed_bundle(tmp_path), tmp_path / "b.tar")
+    before = path.read_bytes()
+    sign_bundle(path, sign)
+    after = path.read_bytes()
+    place, _, _ = read_claim(Extent.of_file(path, len(after)), "b.tar")
+    path.write_bytes(before[:place] + after[place : place + kept] + before[place + kept :])
+    path.with_name("b.tar.signing").write_bytes(b"%020d" % place + after[place:])
+    return path
+
+
+@pytest.mark.parametrize("kept", [0, 600, 2000, 1 << 20])
+def test_signing_that_was_killed_is_finished_by_signing_again(tmp_path: Path, kept: int) -> None:
+    path = _cut_off(tmp_path, kept)
+    assert sign_bundle(path, sign).signature.status == "unknown"
+    verify_bundle(open_bundle(path), NoProgress())
+    assert not list(tmp_path.glob("b.tar.signing*"))
+
+
+def test_what_was_cut_off_is_forgotten_once_another_bundle_stands_there(tmp_path: Path) -> None:
+    path = _cut_off(tmp_path, 0)
+    as_tarball(packed_bundle(tmp_path, name="another"), path)
+    whole = path.read_bytes()
+
+    def failing(_: bytes) -> bytes:
+        raise ConfigError("ssh-keygen did not sign")
+
+    with pytest.raises(ConfigError):
+        sign_bundle(path, failing)
+    assert path.read_bytes() == whole
+    assert not list(tmp_path.glob("b.tar.signing*"))
+
+
+def test_signing_a_tarball_writes_its_end_alone(tmp_path: Path) -> None:
+    path = as_tarball(packed_bundle(tmp_path), tmp_path / "b.tar")
+    inode, before = path.stat().st_ino, path.read_bytes()
+    place, _, _ = read_claim(Extent.of_file(path, len(before)), "b.tar")
+    sign_bundle(path, sign)
+    assert path.stat().st_ino == inode
+    assert path.read_bytes()[:place] == before[:place]
