@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kit.cli import agent, crossing, launching, preparing, reading, signing, watching
+from kit.cli import agent, crossing, launching, preparing, pruning, reading, signing, watching
 from kit.cli.group import KitGroup
 
 EXIT_CODES = """Exit codes: 0 done, 1 a bug in kit, 2 wrong usage or configuration, 3 verification
@@ -32,6 +32,7 @@ COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (watching.collect, "kit collect merge -o result"),
     (watching.ask, 'kit ask serve "What does kit carry?"'),
     (launching.down, "kit down serve"),
+    (pruning.prune, "kit prune --dry-run"),
 )
 """Every command in the order of the journey, with an example."""
 

@@ -21,12 +21,20 @@ if TYPE_CHECKING:
     from kit.project.model import Mirrors
 
 _FORM = 1  # counts up when roots are made in another way
-_LABEL = "kit.root"
+ROOT_LABEL = "kit.root"
+"""Tells what a root made here was made from."""
 
 
 def root_digest(spec: Debootstrap) -> str:
     """Return the digest of what a root is made from."""
     return hashlib.sha256(json.dumps([_FORM, asdict(spec)], sort_keys=True).encode()).hexdigest()
+
+
+def base_tag(base: Base) -> str:
+    """Return the tag that a base bears in the engine that builds."""
+    if isinstance(base, Debootstrap):
+        return f"kit.invalid/base:{root_digest(base)[:12]}"
+    return f"kit.invalid/base:{hashlib.sha256((base.digest or '').encode()).hexdigest()[:12]}"
 
 
 def by_digest(image: PulledImage, registry: str | Mapping[str, str] | None) -> str:
@@ -47,8 +55,7 @@ def ensure_base(base: Base, mirrors: Mirrors, engine: Engine, roots: RootMaker, 
     """
     if isinstance(base, Debootstrap):
         return _ensure_root(base, mirrors.apt, engine, roots, progress)
-    reference = by_digest(base, mirrors.registry)
-    tag = f"kit.invalid/base:{hashlib.sha256((base.digest or '').encode()).hexdigest()[:12]}"
+    reference, tag = by_digest(base, mirrors.registry), base_tag(base)
     task = f"pulling {reference}"
     progress.start(task)
     engine.pull(reference, tag)
@@ -60,13 +67,13 @@ def _ensure_root(
     spec: Debootstrap, apt_mirror: str | None, engine: Engine, roots: RootMaker, progress: Progress
 ) -> str:
     digest = root_digest(spec)
-    tag = f"kit.invalid/base:{digest[:12]}"
-    if engine.find_image(_LABEL, digest):
+    tag = base_tag(spec)
+    if engine.find_image(ROOT_LABEL, digest):
         return tag
     task = f"making the root of {spec.reference}"
     progress.start(task)
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    changes = (f"ENV PATH={path}", f"LABEL {_LABEL}={digest}", 'CMD ["/bin/sh"]')
+    changes = (f"ENV PATH={path}", f"LABEL {ROOT_LABEL}={digest}", 'CMD ["/bin/sh"]')
     engine.import_root(roots.make(spec, apt_mirror), tag, changes)
     progress.finish(task)
     return tag

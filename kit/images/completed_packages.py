@@ -11,8 +11,15 @@ from kit.images.lock_packages import Resolver
 from kit.images.packages import PackageLock, parse_packages
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kit.images.stacks import BuiltImage, Stack
     from kit.images.uv_subprocess import Installer
+
+
+def locks_folder() -> Path:
+    """Return the folder of completed package locks, each named by its digest."""
+    return cache_folder() / "locks"
 
 
 def complete_packages(
@@ -23,7 +30,7 @@ def complete_packages(
     if not brought.pending:
         return brought
     lock = Resolver(rule, stack, installer, pip_mirror).complete(brought)
-    folder = cache_folder() / "locks"
+    folder = locks_folder()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{lock.digest.removeprefix('sha256:')}.lock").write_text(lock.text, encoding="utf-8")
     return lock
@@ -31,7 +38,7 @@ def complete_packages(
 
 def kept_packages(brought: PackageLock, digest: str | None) -> PackageLock | None:
     """Return what an earlier `kit lock` completed `brought` to, out of the cache, if it is there."""
-    kept = cache_folder() / "locks" / f"{(digest or '').removeprefix('sha256:')}.lock"
+    kept = locks_folder() / f"{(digest or '').removeprefix('sha256:')}.lock"
     if digest is None or not kept.is_file():
         return None
     found = parse_packages(kept.read_text(encoding="utf-8"), str(kept))

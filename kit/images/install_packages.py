@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 HOME = "/opt/kit"
 """Root of the virtual environment in every image."""
+PARTIAL = "partial-"
+"""Begins the name of a folder that is being filled."""
 LAYER_LIMIT = 2_000_000_000
 """Bytes. Some registries and proxies refuse larger layers."""
 _FORM = "1"  # counts up when the folders of earlier versions must not be reused
@@ -78,16 +80,27 @@ def install_layers(
     return tuple(layers)
 
 
+def packages_folder() -> Path:
+    """Return the folder of installed layers, one folder each."""
+    return cache_folder() / "packages"
+
+
+def package_set_name(stack: Stack, pins: tuple[Pin, ...]) -> str:
+    """Return the name of the folder that these packages are installed in."""
+    text = "".join(pin.requirement for pin in pins)
+    key = f"{_FORM}\n{stack.python}\n{stack.platform}\n{text}"
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
 def _install(
     rule: BuiltImage, stack: Stack, pins: tuple[Pin, ...], installer: Installer, pip_mirror: str | None
 ) -> Path:
     text = "".join(pin.requirement for pin in pins)
-    key = f"{_FORM}\n{stack.python}\n{stack.platform}\n{text}"
-    final = cache_folder() / "packages" / hashlib.sha256(key.encode()).hexdigest()[:32]
+    final = packages_folder() / package_set_name(stack, pins)
     if final.is_dir():
         return final
     final.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(mkdtemp(prefix="partial-", dir=final.parent))
+    partial = Path(mkdtemp(prefix=PARTIAL, dir=final.parent))
     try:
         with TemporaryDirectory(prefix="kit-install-") as scratch:
             wanted = Path(scratch) / "requirements.txt"
