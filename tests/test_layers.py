@@ -121,6 +121,7 @@ DOORS = {
     "workflow/open_trusted.py": "what a user names is held against this machine's policies here",
     "workflow/compare_places.py": "with the same policies, but for age: comparing an old one is its purpose",
     "workflow/make_bundle.py": "what was packed just now",
+    "workflow/prune_project.py": "what its lock names is kept; nothing else is done with the bundle",
     "workflow/sign_bundle.py": "a wrong signature is what it replaces; nothing else is done with the bundle",
 }
 """Modules above `kit.bundle` that may open a bundle themselves, each with its reason."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from kit.bundle.known_frames import KnownFrames
     from kit.bundle.target import PackedBlobs
+    from kit.bundle.watch_layer import LayerWatch
 
 LEVEL = 3
 """Cut into frames, a layer is less than 1% larger than one stream of the same level."""
@@ -70,16 +71,22 @@ def _frames(plain: Iterable[bytes], known: KnownFrames, frames: list[Frame]) -> 
 
 
 def store_layer(
-    plain: Iterable[bytes], store: PackedBlobs, known: KnownFrames, *, normalise: bool = False
+    plain: Iterable[bytes],
+    store: PackedBlobs,
+    known: KnownFrames,
+    *,
+    normalise: bool = False,
+    watch: LayerWatch | None = None,
 ) -> Layer:
     """Compress a layer's plain tar into the store, with its index; return both its forms.
 
-    With `normalise`, its headers are normalised first: the diffID is that of the result. Raises
-    what the stream raises, UnfitError or TransferError when the disk fails.
+    With `normalise`, its headers are normalised first: the diffID is that of the result. `watch`
+    hears of every member. Raises what the stream raises, UnfitError or TransferError when the disk
+    fails.
     """
     hasher = Hasher()
     frames: list[Frame] = []
-    cut = hasher.watch(cut_tar(plain, normalise=normalise))
+    cut = hasher.watch(cut_tar(plain, normalise=normalise, watch=watch))
     blob = store.write(_frames(cut, known, frames))
     known.add(blob, frames)
     index = store.keep(dump_index(frames)) if len(frames) > 1 else None

@@ -17,6 +17,8 @@ from kit.bundle.tar_walk import Head, TarWalk
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from kit.bundle.watch_layer import LayerWatch, Piece
+
 LARGE = 1 << 20
 """A member's payload beyond this stands in frames of its own."""
 LEAST = 1 << 18
@@ -28,10 +30,13 @@ MOST = 5 << 19
 _SCALE = (1 << 32) // _SPACING
 
 
-def cut_tar(chunks: Iterable[bytes], *, normalise: bool = False) -> Iterator[bytes]:
+def cut_tar(
+    chunks: Iterable[bytes], *, normalise: bool = False, watch: LayerWatch | None = None
+) -> Iterator[bytes]:
     """Yield the frames of a tar, none empty or beyond 4 MiB; joined they are the tar, normalised if asked.
 
-    Where the cuts are depends on the tar alone, not on the chunks that it comes in.
+    Where the cuts are depends on the tar alone, not on the chunks that it comes in. `watch` hears
+    of every member.
     """
     walk = TarWalk(chunks)
     group: list[bytes | memoryview] = []
@@ -40,18 +45,24 @@ def cut_tar(chunks: Iterable[bytes], *, normalise: bool = False) -> Iterator[byt
         data = normalised_head(head.blocks) if normalise else b"".join(head.blocks)
         group.append(data)
         size += len(data)
+        wanting = watch if watch is not None and watch.head(head) else None
         large = head.payload > LARGE
         if not large:
-            group.extend(walk.pieces(head.payload))
+            group.extend(_shown(walk.pieces(head.payload), wanting))
             size += head.payload
         if large or _ends(size, data, len(data) + head.payload):
             yield from _pieces(b"".join(group))
             group, size = [], 0
         if large:
-            yield from _cut(walk, head.payload)
+            yield from _shown(_cut(walk, head.payload), wanting)
     rest = b"".join((*group, head.data))
     yield from _pieces(rest + walk.read(max(PIECE - len(rest), 0)))
     yield from _cut(walk, None)
+
+
+def _shown(pieces: Iterable[Piece], watch: LayerWatch | None) -> Iterable[Piece]:
+    """Return the pieces of a payload, shown to the watch that wants them as they go by."""
+    return pieces if watch is None else watch.shown(pieces)
 
 
 def _ends(size: int, head: bytes, member: int) -> bool:

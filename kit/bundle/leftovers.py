@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kit.bundle.blob_store import writing
 from kit.bundle.folder_target import alone
 from kit.bundle.source import open_bundle
+from kit.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +50,8 @@ def leftovers(folder: Path) -> Iterator[tuple[Leftover, ...]]:
     Raises ConfigError when there is no bundle or a pack is at work, VerificationError when the
     bundle is not right: what such a folder needs cannot be told.
     """
+    if not folder.is_dir():
+        raise ConfigError("not a bundle's folder", where=str(folder), fix="a tarball has nothing to spare")
     manifest = open_bundle(folder).manifest
     with alone(folder / "partial"):
         named = {blob.digest.removeprefix("sha256:") for blob in manifest.blobs}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import kit
+from kit.bundle.bills_of_materials import describe_image, describe_tree
 from kit.bundle.blob_store import writing
 from kit.bundle.digest import blob_of
+from kit.bundle.inventories import Inventories
 from kit.bundle.known_frames import KnownFrames
 from kit.bundle.manifest import Document, Manifest, dump_manifest
 from kit.bundle.pack_cache import PackCache
@@ -41,29 +43,42 @@ def pack_bundle(
     with target.opened():
         cache = PackCache.load(target.state / "pack.json")
         upstream = find_upstream(request.upstream, engine, cache)
-        packer = ImagePacker(engine, target, cache, KnownFrames(target), upstream, progress)
+        inventories = Inventories(target.state / "inventories")
+        packer = ImagePacker(engine, target, cache, KnownFrames(target), upstream, inventories, progress)
+        images = tuple(packer.pack(name, reference) for name, reference in request.images)
+        trees = tuple(pack_tree(tree, target, cache.indexes, progress) for tree in request.trees)
+        bills = (
+            *(describe_image(image, target, inventories) for image in images),
+            *(describe_tree(tree, target) for tree in trees),
+        )
         manifest = Manifest(
             name=request.name,
             stack=request.stack,
             kit_version=kit.__version__,
             lock_digest=blob_of(request.lock_bytes).digest,
             locked=request.locked,
-            images=tuple(packer.pack(name, reference) for name, reference in request.images),
-            trees=tuple(pack_tree(tree, target, cache.indexes, progress) for tree in request.trees),
-            documents=tuple(_pack_document(document, target) for document in request.documents),
+            images=images,
+            trees=trees,
+            documents=_pack_documents((*request.documents, *bills), target),
         )
         data = dump_manifest(manifest)
         trusted_manifest(data)
         target.publish(manifest, request.lock_bytes, sign(data) if sign else None)
-        _tidy(cache, manifest)
+        _tidy(cache, inventories, manifest)
     return manifest
 
 
-def _pack_document(document: LocalDocument, store: PackedBlobs) -> Document:
-    return Document(document.name, document.media_type, store.keep(document.data))
+def _pack_documents(documents: tuple[LocalDocument, ...], store: PackedBlobs) -> tuple[Document, ...]:
+    """Return the packed documents; of two with one name the first counts: what was asked for."""
+    by_name = {document.name: document for document in reversed(documents)}
+    return tuple(
+        Document(document.name, document.media_type, store.keep(document.data))
+        for document in reversed(by_name.values())
+    )
 
 
-def _tidy(cache: PackCache, manifest: Manifest) -> None:
+def _tidy(cache: PackCache, inventories: Inventories, manifest: Manifest) -> None:
     cache.keep_only(manifest.blobs)
+    inventories.keep_only(layer.diff_id for image in manifest.images for layer in image.layers)
     with writing(cache.file):
         cache.save()

@@ -13,6 +13,7 @@ from kit.bundle.manifest import DIGEST, Blob, Image, Layer
 from kit.bundle.normalise_config import normalised_config
 from kit.bundle.oci_layout import image_manifest
 from kit.bundle.pack_cache import PackedConfig, layer_key
+from kit.bundle.watch_layer import LayerWatch
 from kit.errors import VerificationError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from kit.bundle.docker_archive import SavedImage
     from kit.bundle.engine import EngineImage, ImageSource
+    from kit.bundle.inventories import Inventories
     from kit.bundle.known_frames import KnownFrames
     from kit.bundle.pack_cache import PackCache
     from kit.bundle.target import PackedBlobs
@@ -37,6 +39,7 @@ class _CachedLayers:
     cache: PackCache
     frames: KnownFrames
     upstream: Upstream
+    inventories: Inventories
     by_name: bool = True
     """Take a member's name for a layer that stood under it before. A name is a hint, no proof."""
     as_is: bool = False
@@ -53,8 +56,9 @@ class _CachedLayers:
 
     def take(self, name: str, size: int, plain: Iterable[bytes]) -> TakenLayer:
         kept = self.as_is or self._looks_kept(name)
-        hasher = Hasher()
-        layer = store_layer(hasher.watch(plain), self.store, self.frames, normalise=not kept)
+        hasher, watch = Hasher(), LayerWatch()
+        layer = store_layer(hasher.watch(plain), self.store, self.frames, normalise=not kept, watch=watch)
+        self.inventories.keep(layer.diff_id, watch.records())
         taken = self._remember(TakenLayer(hasher.digest, layer), kept=kept)
         self.cache.names[f"{size} {name}"] = taken.diff_id
         with writing(self.cache.file):
@@ -96,6 +100,7 @@ class ImagePacker:
     cache: PackCache
     frames: KnownFrames
     upstream: Upstream
+    inventories: Inventories
     progress: Progress
 
     def pack(self, name: str, reference: str) -> Image:
@@ -162,7 +167,9 @@ class ImagePacker:
         return saved
 
     def _sink(self, *, by_name: bool = True, as_is: bool = False) -> _CachedLayers:
-        return _CachedLayers(self.store, self.cache, self.frames, self.upstream, by_name, as_is)
+        return _CachedLayers(
+            self.store, self.cache, self.frames, self.upstream, self.inventories, by_name, as_is
+        )
 
     def _saved(self, task: str, image: EngineImage, sink: _CachedLayers) -> SavedImage:
         return read_saved_image(_counted(self.engine.save(image.image_id), task, self.progress), image, sink)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kit.bundle.documents import bill_of_materials, image_document_name
+from kit.bundle.frame_index import parse_index, parse_piece_index
 from kit.bundle.source import open_bundle
 from kit.errors import ConfigError
 from kit.project.lock import Lock, load_lock, parse_lock
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from kit.bundle.frame_index import Frame
     from kit.bundle.source import BundleSource
 
 _LOCK = "kit.lock"
@@ -29,7 +31,12 @@ def compare_places(a: Path, b: Path) -> Difference:
     before, after = _open(a), _open(b)
     if isinstance(before, Lock) or isinstance(after, Lock):
         return compare(_pinned_side(before, a), _pinned_side(after, b))
-    return compare(_side(before), _side(after), transfer(before, after))
+    return compare_bundles(before, after)
+
+
+def compare_bundles(a: BundleSource, b: BundleSource) -> Difference:
+    """Return what changes from one bundle to another. Raises VerificationError and TransferError."""
+    return compare(_side(a), _side(b), transfer(a, b))
 
 
 def _open(path: Path) -> BundleSource | Lock:
@@ -91,4 +98,30 @@ def transfer(a: BundleSource, b: BundleSource) -> Transfer:
     here = {blob.digest for blob in a.manifest.blobs}
     missing = tuple(blob for blob in b.manifest.blobs if blob.digest not in here)
     size = sum(blob.size for blob in missing)
-    return Transfer(len(missing), size, size, sum(blob.size for blob in b.manifest.blobs))
+    again = _frames_again(a, b, {blob.digest for blob in missing}) if missing else 0
+    return Transfer(len(missing), size, size - again, sum(blob.size for blob in b.manifest.blobs))
+
+
+def _frames_again(a: BundleSource, b: BundleSource, missing: set[str]) -> int:
+    """Return the bytes of frames that missing blobs of `b` have in common with any blob of `a`."""
+    here = {frame.stored for _, frames in _indexed(a) for frame in frames}
+    return sum(
+        frame.stored_size
+        for digest, frames in _indexed(b)
+        if digest in missing
+        for frame in frames
+        if frame.stored in here
+    )
+
+
+def _indexed(source: BundleSource) -> Iterator[tuple[str, tuple[Frame, ...]]]:
+    """Yield every blob that has a frame index, once, and its frames."""
+    manifest = source.manifest
+    layers = {layer.digest: layer for image in manifest.images for layer in image.layers}
+    for digest, layer in layers.items():
+        if layer.index:
+            data = b"".join(source.read(layer.index.digest))
+            yield digest, parse_index(data, layer.blob, layer.plain_size)
+    for digest, file in {file.digest: file for tree in manifest.trees for file in tree.files}.items():
+        if file.index:
+            yield digest, parse_piece_index(b"".join(source.read(file.index.digest)), file.blob)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from kit.bundle.source import open_bundle
 from kit.errors import ConfigError
 from kit.project.lock import load_lock, parse_lock
-from kit.workflow.make_bundle import BUNDLE, LOCK
+from kit.workflow.bundle_places import BUNDLE
+from kit.workflow.make_bundle import LOCK
 from kit.workflow.prune import Pruner, all_needed
 
 if TYPE_CHECKING:

@@ -71,7 +71,7 @@ def test_every_damaged_part_is_named(tmp_path: Path) -> None:
     spoil(tmp_path, source.manifest.trees[0].files[0].digest)
     with pytest.raises(VerificationError) as caught:
         verify_bundle(source, NoProgress())
-    assert "2 of 8 blobs" in caught.value.what
+    assert "2 of 10 blobs" in caught.value.what
     assert "image train" in caught.value.what
     assert "model tiny" in caught.value.what
 

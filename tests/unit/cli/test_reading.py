@@ -49,7 +49,7 @@ def test_inspect_writes_evidence(tmp_path: Path) -> None:
 
 def test_diff_compares_two_bundles(tmp_path: Path) -> None:
     described_bundle(tmp_path / "a")
-    described_bundle(tmp_path / "b", documents=())
+    described_bundle(tmp_path / "b", lock_bytes=b"{}")
     a, b = str(tmp_path / "a" / "bundle"), str(tmp_path / "b" / "bundle")
     found = run("diff", a, b)
     assert found.exit_code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,12 @@ def documents(packages: tuple[Package, ...] = PACKAGES, licence: str = "MIT") ->
         LocalDocument(image_document_name("train"), MEDIA_TYPE, image),
         LocalDocument(tree_document_name("model", "tiny"), MEDIA_TYPE, tree_document(model, "0.1.0")),
     )
+
+
+def undescribed(source: Any) -> BundleSource:
+    """The same bundle as one without documents, as an earlier kit made them."""
+    bare: BundleSource = replace(source, manifest=replace(source.manifest, documents=()))
+    return bare
 
 
 def described_bundle(folder: Path, **overrides: Any) -> BundleSource:

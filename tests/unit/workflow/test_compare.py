@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,17 @@ from kit.errors import ConfigError
 from kit.project.lock import PinnedFile, write_lock
 from kit.sbom.package import Package
 from kit.workflow.compare import FileChange, PackageChange, ValueChange
-from kit.workflow.compare_places import compare_places
+from kit.workflow.compare_places import compare_bundles, compare_places
 from tests.unit.bundle.factories import BASE_LAYER, local_tree
 from tests.unit.bundle.fake_engine import FakeEngine, tar_of
-from tests.unit.workflow.described_bundle import DIGEST, PACKAGES, a_lock, described_bundle, documents
+from tests.unit.workflow.described_bundle import (
+    DIGEST,
+    PACKAGES,
+    a_lock,
+    described_bundle,
+    documents,
+    undescribed,
+)
 
 
 def test_a_bundle_does_not_differ_from_itself(tmp_path: Path) -> None:
@@ -39,9 +47,8 @@ def test_packages_of_two_bundles_are_held_against_each_other(tmp_path: Path) -> 
 
 
 def test_without_bills_of_materials_packages_are_not_known(tmp_path: Path) -> None:
-    described_bundle(tmp_path / "a", documents=())
-    described_bundle(tmp_path / "b")
-    image = compare_places(tmp_path / "a" / "bundle", tmp_path / "b" / "bundle").parts[0]
+    b = described_bundle(tmp_path / "b")
+    image = compare_bundles(undescribed(described_bundle(tmp_path / "a")), b).parts[0]
     assert not image.packages_known
     assert image.packages == ()
 
@@ -71,6 +78,25 @@ def test_a_host_needs_only_the_blobs_that_it_has_not(tmp_path: Path) -> None:
     assert found.transfer.size == sum(blob.size for blob in needed)
     assert found.transfer.whole == sum(blob.size for blob in b.manifest.blobs)
     assert found.parts[0].values[0].name == "identity"
+
+
+def test_frames_that_a_host_has_in_another_blob_are_not_needed_again(tmp_path: Path) -> None:
+    big = random.Random(1).randbytes(9 << 20)
+    engine = FakeEngine()
+    for name, extra in (("a", b"one"), ("b", b"two")):
+        image = engine.add(tar_of({"big": big, "small": extra}))
+        described_bundle(tmp_path / name, engine=engine, images=(("train", image),), trees=())
+    found = compare_places(tmp_path / "a" / "bundle", tmp_path / "b" / "bundle").transfer
+    assert found is not None
+    assert found.size > 9 << 20
+    assert found.frames_size < 1 << 20
+    weights = {"w.safetensors": big + b"one"}, {"w.safetensors": big + b"two"}
+    for name, files in zip("cd", weights, strict=True):
+        tree = local_tree(tmp_path / f"m{name}", files)
+        described_bundle(tmp_path / name, images=(), trees=(tree,))
+    found = compare_places(tmp_path / "c" / "bundle", tmp_path / "d" / "bundle").transfer
+    assert found is not None
+    assert found.size - found.frames_size == 8 << 20
 
 
 def test_parts_that_only_one_has_are_new_or_gone(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from kit.workflow.bundle_contents import UNKNOWN, bundle_contents, licence_count
 from kit.workflow.evidence import evidence_text, gather_evidence
 from kit.workflow.write_evidence import evidence_page, write_evidence
 from tests.unit.bundle.factories import local_tree
-from tests.unit.workflow.described_bundle import DIGEST, described_bundle, documents
+from tests.unit.workflow.described_bundle import DIGEST, described_bundle, documents, undescribed
 
 
 class Words(HTMLParser):
@@ -44,7 +44,7 @@ def test_contents_tell_pins_packages_and_licences(tmp_path: Path) -> None:
 
 
 def test_a_bundle_without_documents_says_so(tmp_path: Path) -> None:
-    contents = bundle_contents(described_bundle(tmp_path, documents=(), lock_bytes=b"{}"))
+    contents = bundle_contents(undescribed(described_bundle(tmp_path, lock_bytes=b"{}")))
     assert not any(part.described or part.pins or part.licences for part in contents.parts)
     assert contents.documents == ()
 

@@ -173,6 +173,12 @@ def test_the_first_pack_of_a_folder_keeps_its_blobs_until_it_is_done(tmp_path: P
     assert "no bundle in this folder" in report.kept[0]
 
 
+def test_a_tarball_has_nothing_to_spare(tmp_path: Path) -> None:
+    report = prune(tmp_path, bundles=(put(tmp_path / "crossing.tar"),))
+    assert "not a bundle's folder" in report.kept[0]
+    assert (tmp_path / "crossing.tar").exists()
+
+
 def test_a_damaged_bundle_stops_everything_before_anything_goes(tmp_path: Path) -> None:
     folder = project(tmp_path / "p")
     described_bundle(folder)
