@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,6 +10,14 @@ from tempfile import TemporaryDirectory
 from prove import SITE, ProofError, driver_stub, expected, prove_imports, prove_symbols
 
 PATTERNS = ("deepspeed/ops/adam/*_op*.so", "deepspeed/ops/comm/*_op*.so")
+
+
+def prove_noted(extensions: list[Path]) -> None:
+    """Raise ProofError unless DeepSpeed knows of the operators; it would compile them on the host otherwise."""
+    code = "from deepspeed.git_version_info_installed import installed_ops as ops; print(sum(ops.values()))"
+    said = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=False)
+    if said.stdout.split()[-1:] != [str(len(extensions))]:
+        raise ProofError(f"DeepSpeed does not know its operators: {said.stdout}{said.stderr}")
 
 
 def main() -> None:
@@ -20,6 +29,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         stub = driver_stub(Path(folder), *extensions)
         prove_imports("torch", "deepspeed", *modules, library_path=stub)
+    prove_noted(extensions)
     print(f"train {facts['stack']}: proven, operators {', '.join(modules)}")
 
 

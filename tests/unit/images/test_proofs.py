@@ -85,6 +85,22 @@ def test_bytecode_is_the_same_whatever_the_sources_time(tmp_path: Path) -> None:
     assert made[0] == made[1]
 
 
+@pytest.mark.parametrize("frozen_first", [False, True])
+def test_bytecode_of_a_source_that_was_replaced_is_made_anew(tmp_path: Path, frozen_first: bool) -> None:
+    source = tmp_path / "module.py"
+    source.write_text("answer = 41\n", encoding="utf-8")
+    cached = Path(py_compile.compile(str(source)) or "")
+    if frozen_first:
+        assert keep_bytecode.keep(cached)
+    source.write_text("answer = 42\n", encoding="utf-8")
+    os.utime(source, (1_000_000, 1_000_000))
+    assert keep_bytecode.keep(cached)
+    assert not keep_bytecode.keep(cached)
+    scope: dict[str, object] = {}
+    exec(marshal.loads(cached.read_bytes()[16:]), scope)
+    assert scope["answer"] == 42
+
+
 def test_bytecode_without_source_is_left_alone(tmp_path: Path) -> None:
     source = tmp_path / "module.py"
     source.write_text("x = 1\n", encoding="utf-8")
