@@ -13,7 +13,7 @@ PATTERNS = ("deepspeed/ops/adam/*_op*.so", "deepspeed/ops/comm/*_op*.so")
 
 
 def prove_noted(extensions: list[Path]) -> None:
-    """Raise ProofError unless DeepSpeed knows of the operators; it would compile them on the host otherwise."""
+    """Raise ProofError unless DeepSpeed knows of the operators; else it would compile them on the host."""
     code = "from deepspeed.git_version_info_installed import installed_ops as ops; print(sum(ops.values()))"
     said = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=False)
     if said.stdout.split()[-1:] != [str(len(extensions))]:

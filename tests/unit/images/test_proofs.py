@@ -86,7 +86,7 @@ def test_bytecode_is_the_same_whatever_the_sources_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("frozen_first", [False, True])
-def test_bytecode_of_a_source_that_was_replaced_is_made_anew(tmp_path: Path, frozen_first: bool) -> None:
+def test_bytecode_of_a_source_that_was_replaced_is_made_anew(tmp_path: Path, *, frozen_first: bool) -> None:
     source = tmp_path / "module.py"
     source.write_text("answer = 41\n", encoding="utf-8")
     cached = Path(py_compile.compile(str(source)) or "")
