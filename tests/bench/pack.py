@@ -1,4 +1,4 @@
-"""`make bench-pack`: packing and verifying against docker save and zstd, both in one run. Ratios, no verdicts.
+"""`make bench-pack`: packing and verifying against docker save and zstd, both in one run. Ratios only.
 
 KIT_BENCH_IMAGES="A B" names any images of the engine; without it, stack cpu's train and serve images
 are taken, built as `kit bundle` builds them. KIT_BENCH_MODEL_BYTES is the size of the model (1 GB).
