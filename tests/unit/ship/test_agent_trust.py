@@ -11,7 +11,6 @@ from kit.bundle.digest import blob_of
 from kit.bundle.sign import sign_bundle
 from kit.bundle.source import BundleSource, open_bundle
 from kit.errors import ConfigError, VerificationError
-from kit.progress import NoProgress
 from tests.unit.ship.factories import ship_bundle_source
 from tests.unit.ship.fake_host import FakeHost
 from tests.unit.ship.test_ship import make_host, ship
@@ -31,7 +30,7 @@ def host(tmp_path: Path, source: BundleSource) -> FakeHost:
 
 
 def signed(tmp_path: Path, key: SoftKey) -> BundleSource:
-    return sign_bundle(tmp_path / "bundle", lambda message: sshsig(key, message), NoProgress())
+    return sign_bundle(tmp_path / "bundle", lambda message: sshsig(key, message))
 
 
 def policy(host: FakeHost, text: str) -> None:
