@@ -9,6 +9,7 @@ from kit.bundle.byte_stream import ChunkReader
 from kit.bundle.compress_layers import plain_frame, plain_layer
 from kit.bundle.digest import Hasher, wrong_bytes
 from kit.bundle.frame_index import Frame, parse_index, parse_piece_index
+from kit.bundle.layer_law import check_layer_tar
 from kit.bundle.manifest import Blob, Layer
 from kit.bundle.ordered_work import in_order
 
@@ -69,22 +70,28 @@ def check_frames(
     return len(frames)
 
 
+def _heard(chunks: Iterable[bytes], advance: Callable[[int], None]) -> Iterator[bytes]:
+    for chunk in chunks:
+        advance(len(chunk))
+        yield chunk
+
+
 def check_layer_deep(source: BundleSource, layer: Layer, advance: Callable[[int], None]) -> int:
     """Return the number of frames, once each decompresses to its plain bytes and all to the diffID.
 
-    `advance` hears of the plain bytes. Raises VerificationError, TransferError when reading fails.
+    They must be a tar such as `layer_law` allows. `advance` hears of them. Raises VerificationError,
+    TransferError when reading fails.
     """
     if layer.index is None:
-        for chunk in plain_layer(source.read(layer.digest), layer, source.where):
-            advance(len(chunk))
+        plain = plain_layer(source.read(layer.digest), layer, source.where)
+        check_layer_tar(_heard(plain, advance), source.where)
         return 1
     frames = frames_of(source, layer)
     where = f"{source.where}: {layer.digest}"
     hasher = Hasher()
     stored = _read(source, layer.blob, frames)
-    for plain in in_order(lambda item: plain_frame(item[1], item[2], where), stored, threads=1):
-        hasher.update(plain)
-        advance(len(plain))
+    plain = in_order(lambda item: plain_frame(item[1], item[2], where), stored, threads=1)
+    check_layer_tar(_heard(hasher.watch(plain), advance), where)
     plain_blob = Blob(layer.diff_id, layer.plain_size)
     if hasher.blob != plain_blob:
         raise wrong_bytes(plain_blob, where, f"every frame fits, but its plain bytes have {hasher.digest}")

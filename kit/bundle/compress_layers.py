@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from kit.bundle.target import PackedBlobs
     from kit.bundle.watch_layer import LayerWatch
 
+_WINDOW = 8 << 20
+"""Most bytes of history that a layer may make its reader keep; kit's own frames have 4 MiB."""
 LEVEL = 3
 """Cut into frames, a layer is less than 1% larger than one stream of the same level."""
 
@@ -115,7 +117,8 @@ def plain_frame(frame: Frame, stored: bytes, where: str) -> bytes:
 def _decompressed(chunks: Iterable[bytes], limit: int, where: str) -> Iterator[bytes]:
     import zstandard
 
-    reader = zstandard.ZstdDecompressor().stream_reader(byte_stream(chunks), read_across_frames=True)
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+    reader = decompressor.stream_reader(byte_stream(chunks), read_across_frames=True)
     size = 0
     try:
         while piece := reader.read(CHUNK):

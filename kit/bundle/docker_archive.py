@@ -95,8 +95,10 @@ def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
         while rest:
             if inflate.eof:  # a further gzip member follows
                 inflate = zlib.decompressobj(wbits=31)
-            yield inflate.decompress(rest)
-            rest = inflate.unused_data
+            # A few bytes can stand for a gigabyte: never more than a chunk of it at once.
+            yield inflate.decompress(rest, CHUNK)
+            rest = inflate.unconsumed_tail or inflate.unused_data
+    yield inflate.flush()
     if not inflate.eof:
         raise _broken("a gzip layer ends early")
 

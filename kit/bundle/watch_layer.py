@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from kit.bundle.layer_law import LayerLaw
 from kit.bundle.tar_form import BLOCK
 from kit.bundle.tar_walk import SIZE, TYPE, number, pax_records
 from kit.sbom.layer_records import LayerObserver
@@ -79,14 +80,19 @@ def _extension(block: bytes) -> dict[bytes, bytes]:
 class LayerWatch:
     """Makes the inventory of one layer out of what it is told."""
 
+    law: LayerLaw = field(default_factory=lambda: LayerLaw("layer"))
     _observer: LayerObserver = field(default_factory=LayerObserver)
     _wanted: Member | None = None
     _parts: list[bytes] = field(default_factory=list)
     _left: int = 0
 
     def head(self, head: Head) -> bool:
-        """Hear of a member; return whether its payload is to go through `shown`."""
+        """Hear of a member; return whether its payload is to go through `shown`.
+
+        Raises VerificationError when no layer should hold it.
+        """
         self._finish()
+        self.law.head(head)
         member = member_of(head)
         if member.link:
             self._observer.link(member.name, member.link)

@@ -1,0 +1,162 @@
+"""What a layer's tar may hold. Pure.
+
+kit never unpacks a layer; an engine does, as root. Packing refuses, and `kit verify --deep` refuses,
+what an engine's own layers never hold and what has broken unpackers: names and hard links with `..`,
+names that go through a link of the same layer which leads out, two files of one name, devices
+other than those of every container, sparse members, records that readers understand differently,
+and bytes that are no member. Symbolic links themselves may point anywhere: a container's root is `/`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from kit.bundle.tar_form import BLOCK
+from kit.bundle.tar_walk import SIZE, TYPE, Head, TarWalk, number, pax_records
+from kit.errors import VerificationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_NAME = slice(0, 100)
+_LINK = slice(157, 257)
+_PREFIX = slice(345, 500)
+_MAGIC = slice(257, 263)
+_MAJOR, _MINOR = slice(329, 337), slice(337, 345)
+_USTAR = b"ustar\0"
+_FILES = frozenset(b"0\x007")
+_HARD_LINK, _SYMLINK, _CHARACTER, _BLOCK_DEVICE, _FOLDER, _PIPE = b"123456"
+_ALL = 1 << 62
+_PLACES = frozenset((b"path", b"linkpath", b"size"))
+_DEVICES = {
+    (_CHARACTER, major, minor)
+    for major, minor in ((0, 0), (1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2))
+}
+"""null, zero, full, random, urandom, tty, console, ptmx; and 0/0, by which overlayfs hides a file."""
+
+
+def _refuse(where: str, name: bytes, why: str) -> VerificationError:
+    shown = name[:200].decode("utf-8", "backslashreplace").encode("unicode_escape").decode()
+    return VerificationError(
+        f"a layer holds what no layer should: {shown!r} {why}",
+        where=where,
+        fix="build the image anew from a base that you trust",
+    )
+
+
+def _text(data: bytes) -> bytes:
+    return data.split(b"\0", 1)[0]
+
+
+class LayerLaw:
+    """Judges the members of one layer in the order in which they come."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._seen: set[int] = set()
+        """Hashes of the names of files, to notice a second of the same name."""
+        self._leading_out: set[bytes] = set()
+        """Symbolic links that leave the folder they stand in towards the root or beyond."""
+
+    def head(self, head: Head) -> None:
+        """Judge a member by its head. Raises VerificationError."""
+        name, link, size = self._said(head)
+        header = head.blocks[-1]
+        kind = header[TYPE]
+        if b"\0" in name or b"\0" in link or not name:
+            raise _refuse(self._where, name, "is no name")
+        path = self._inside(name, name, "leads out of the layer")
+        if kind in (_HARD_LINK, _SYMLINK):
+            self._link(path, link, kind)
+        elif kind in (_CHARACTER, _BLOCK_DEVICE):
+            device = (kind, number(header[_MAJOR]), number(header[_MINOR]))
+            if device not in _DEVICES:
+                raise _refuse(self._where, name, f"is the device {device[1]}/{device[2]}")
+        elif kind not in (*_FILES, _FOLDER, _PIPE):
+            raise _refuse(self._where, name, f"is a member of type {chr(kind)!r}")
+        if kind not in _FILES and size and kind != _FOLDER:
+            raise _refuse(self._where, name, f"is no file and has {size} bytes")
+        if kind != _FOLDER and not name.endswith(b"/"):
+            self._once(path, name)
+
+    def _said(self, head: Head) -> tuple[bytes, bytes, int]:
+        """Return name, link and size of a member, extensions included."""
+        header = head.blocks[-1]
+        name, link, size = _text(header[_NAME]), _text(header[_LINK]), number(header[SIZE]) or 0
+        if header[_MAGIC] == _USTAR and header[_PREFIX.start]:
+            name = _text(header[_PREFIX]) + b"/" + name
+        for block in head.blocks[:-1]:
+            kind, payload = chr(block[TYPE]), block[BLOCK:]
+            if kind == "L":
+                name = _text(payload)
+            elif kind == "K":
+                link = _text(payload)
+            else:
+                said = self._records(block, name)
+                if kind == "g" and said.keys() & _PLACES:
+                    raise _refuse(self._where, name, "stands under records for several members")
+                name, link = said.get(b"path", name), said.get(b"linkpath", link)
+                size = int(said.get(b"size", b"%d" % size))
+        return name, link, size
+
+    def _records(self, block: bytes, name: bytes) -> dict[bytes, bytes]:
+        records = pax_records(block[BLOCK : BLOCK + (number(block[SIZE]) or 0)])
+        if records is None:
+            raise _refuse(self._where, name, "has records that cannot be read")
+        said = {key: value for _, key, value in records}
+        if len(said) != len(records):
+            raise _refuse(self._where, name, "has two records of one key")
+        if any(key.startswith(b"GNU.sparse") for key in said) or not said.get(b"size", b"0").isdigit():
+            raise _refuse(self._where, name, "is sparse, or of no size")
+        return said
+
+    def _inside(self, path: bytes, name: bytes, why: str) -> bytes:
+        parts = [part for part in path.split(b"/") if part not in (b"", b".")]
+        if b".." in parts:
+            raise _refuse(self._where, name, why)
+        for place in range(1, len(parts)):
+            if b"/".join(parts[:place]) in self._leading_out:
+                raise _refuse(self._where, name, "goes through a link of the same layer that leads out")
+        return b"/".join(parts)
+
+    def _link(self, path: bytes, link: bytes, kind: int) -> None:
+        if not link:
+            raise _refuse(self._where, path, "is a link to nothing")
+        if kind == _HARD_LINK:
+            self._inside(link, path, "is a hard link that leads out of the layer")
+            return
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), link))
+        if link.startswith(b"/") or target.split(b"/", 1)[0] == b"..":
+            self._leading_out.add(path)
+
+    def _once(self, path: bytes, name: bytes) -> None:
+        known = hash(path)
+        if known in self._seen:
+            raise _refuse(self._where, name, "is there twice")
+        self._seen.add(known)
+
+
+def check_layer_tar(chunks: Iterable[bytes], where: str) -> int:
+    """Return the members of a layer's plain tar, read to its end, once each is one that may be there.
+
+    Raises VerificationError, and whatever `chunks` raises.
+    """
+    law, walk, count = LayerLaw(where), TarWalk(chunks), 0
+    while isinstance(head := walk.head(), Head):
+        law.head(head)
+        count += 1
+        left = head.payload
+        for piece in walk.pieces(head.payload):
+            left -= len(piece)
+        if left:
+            raise _refuse(where, head.blocks[-1][_NAME].rstrip(b"\0"), f"lacks {left} of its bytes")
+    _only_zeros(head.data, where)
+    for piece in walk.pieces(_ALL):
+        _only_zeros(piece, where)
+    return count
+
+
+def _only_zeros(piece: bytes | memoryview, where: str) -> None:
+    if piece != bytes(len(piece)):
+        raise _refuse(where, b"", "is followed by bytes that are no member")
