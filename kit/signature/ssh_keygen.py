@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-from kit.errors import ConfigError
+from kit.errors import ConfigError, VerificationError
 from kit.signature.keys import proven_key
 from kit.signature.sshsig import NAMESPACE
 
@@ -30,7 +30,7 @@ def ssh_keygen_signer(key: Path) -> Callable[[bytes], bytes]:
 
     `key` is a private key, or a public one whose private half an agent or a security key holds.
     Raises ConfigError at once when there is no such file or no ssh-keygen; the function raises it
-    when ssh-keygen refuses, and VerificationError when its signature is of a kind not accepted.
+    when ssh-keygen refuses, or when its signature is of a kind that is not accepted.
     """
     key = key.expanduser().absolute()
     if not key.is_file():
@@ -57,7 +57,15 @@ def ssh_keygen_signer(key: Path) -> Callable[[bytes], bytes]:
                 why=f"it said why above; status {done.returncode}",
                 fix=f"try it alone: ssh-keygen -Y sign -n {NAMESPACE} -f {key} FILE",
             )
-        proven_key(message, done.stdout)
+        try:
+            proven_key(message, done.stdout)
+        except VerificationError as error:
+            raise ConfigError(
+                "nobody would accept a signature by this key",
+                where=str(key),
+                why=error.why,
+                fix="ssh-keygen -t ed25519 makes one that is accepted",
+            ) from error
         return done.stdout
 
     return sign

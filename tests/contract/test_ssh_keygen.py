@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from kit.signature.keys import proven_key
 from kit.signature.ssh_keygen import ssh_keygen_signer
 from kit.signature.trust import SIGNED, Rule, Trust
 from tests.factories import project_document
+from tests.unit.bundle.factories import packed_bundle
 from tests.unit.signature.soft_keys import KEYS, SoftKey, ed25519_key, rsa_key, sshsig
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="OpenSSH's client is not here")
@@ -262,8 +265,22 @@ def test_kit_bundle_signs_with_a_key_and_ssh_keygen_verifies_it(
 
 def test_a_key_too_short_is_refused_as_it_signs(tmp_path: Path) -> None:
     key = make_key(tmp_path / "key", "-t", "rsa", "-b", "1024")
-    with pytest.raises((VerificationError, ConfigError)):
+    with pytest.raises(ConfigError, match=r"1024 bits|did not sign"):
         ssh_keygen_signer(key)(MESSAGE)
+
+
+def test_a_certificate_is_refused_as_it_signs(tmp_path: Path, asked: Asked) -> None:
+    authority = make_key(tmp_path / "ca", "-t", "ed25519")
+    key = make_key(tmp_path / "key", "-t", "ed25519")
+    assert ssh_keygen("-q", "-s", authority, "-I", "id", "-n", "alice", f"{key}.pub").returncode == 0
+    with pytest.raises(ConfigError, match="certificate"):
+        ssh_keygen_signer(tmp_path / "key-cert.pub")(MESSAGE)
+    signing = ("-Y", "sign", "-n", "kit-bundle", "-f", tmp_path / "key-cert.pub")
+    signature = ssh_keygen(*signing, data=MESSAGE).stdout
+    line = Path(f"{authority}.pub").read_text()
+    assert asked.verify(signature, MESSAGE, f"alice cert-authority {line}")
+    with pytest.raises(VerificationError, match="certificate"):
+        proven_key(MESSAGE, signature)
 
 
 def test_without_ssh_keygen_or_a_key_it_is_said_before_anything_is_done(
@@ -275,3 +292,45 @@ def test_without_ssh_keygen_or_a_key_it_is_said_before_anything_is_done(
     monkeypatch.setenv("PATH", os.fspath(tmp_path))
     with pytest.raises(ConfigError, match="no ssh-keygen here"):
         ssh_keygen_signer(tmp_path / "key")
+
+
+def answered_on_a_terminal(argv: list[str], question: bytes, answer: bytes) -> tuple[int, bytes]:
+    """Run a program on a terminal of its own, answer its question; return its status and all it said."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(argv[0], argv)
+    said, answered = b"", False
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            said += os.read(terminal, 4096)
+        except OSError:
+            break  # Linux says so when the other end is closed.
+        if question in said and not answered:
+            time.sleep(0.3)  # Bars redraw ten times a second; the question must survive that.
+            os.write(terminal, answer)
+            answered = True
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said
+
+
+def test_a_passphrase_is_asked_for_on_the_terminal_and_bars_leave_it_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY", "SSH_AUTH_SOCK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    packed_bundle(tmp_path)
+    key = make_key(tmp_path / "key", "-t", "ed25519", passphrase="open sesame")
+    argv = [sys.executable, "-m", "kit", "sign", "-b", str(tmp_path / "bundle"), "--key", str(key)]
+    code, said = answered_on_a_terminal(argv, b"passphrase", b"open sesame\n")
+    assert code == 0, said
+    asked, after = said.split(b"passphrase", 1)
+    assert b"signed by an unknown key (ssh-ed25519" in after
+    # Nothing wiped the question away while it waited for its answer.
+    assert b"\x1b[2K" not in after.split(b"\n", 1)[0]
+    assert open_bundle(tmp_path / "bundle").signature.status == "unknown"
+    code, said = answered_on_a_terminal(argv, b"passphrase", b"open barley\n")
+    assert code == 2, (asked, said)
+    assert b"ssh-keygen did not sign" in said
