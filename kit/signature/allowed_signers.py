@@ -38,12 +38,10 @@ class AllowedSigner:
     """Seconds since 1970; None: always was."""
     valid_before: float | None = None
     is_authority: bool = False
-    """Whether the key only signs certificates, which kit does not read."""
+    """Whether the key counts for the certificates that it signed, and for nothing else."""
 
     def objection(self, at: float) -> str:
         """Return why the key does not count for a bundle at a time, or nothing when it does."""
-        if self.is_authority:
-            return "that key is there for certificates only"
         if self.namespaces is not None and not matches(NAMESPACE, self.namespaces):
             return f"that key is not there for namespace {NAMESPACE}, only for {self.namespaces}"
         if self.valid_after is not None and at < self.valid_after:

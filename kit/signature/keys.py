@@ -1,8 +1,6 @@
-"""Proving an SSH signature with the public key that comes with it. Pure.
+"""Who made an SSH signature: the key that proves to have made it, and what certifies that key. Pure.
 
-Formats: RFC 4253 and 8332 (RSA), 5656 (ECDSA), 8709 (Ed25519); PROTOCOL.u2f of OpenSSH for keys on
-security keys, which sign the application, their flags and their counter as well. Whether the key
-belongs to anyone is another question: `allowed_signers`.
+Whether the key belongs to anyone is another question: `allowed_signers` and `trust`.
 """
 
 from __future__ import annotations
@@ -12,16 +10,14 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kit.signature.algorithms import prove
+from kit.signature.certificate import is_certificate, parse_certificate
 from kit.signature.sshsig import parse_signature, signed_bytes
-from kit.signature.wire import Reader, refused, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from kit.signature.certificate import Certificate
 
-LEAST_RSA_BITS = 2048
-_MOST_RSA_BITS = 16384
-_ED25519_SIZES = (32, 64)
-"""Bytes of a key and of a signature."""
+_BROKEN = "kit.json is not what was signed, or it was signed with another key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +27,19 @@ class PublicKey:
     type: str
     """As ssh names it, e.g. `ssh-ed25519`."""
     blob: bytes = field(repr=False)
-    """SSH's binary form."""
+    """SSH's binary form, without a certificate around it."""
+    certificate: Certificate | None = None
+    """What came in the key's place, and says whose it is; its own signature is proven too."""
 
     @property
     def fingerprint(self) -> str:
         """`SHA256:…`, as `ssh-keygen -l` shows it."""
-        return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
+        return fingerprint(self.blob)
+
+
+def fingerprint(blob: bytes) -> str:
+    """Return `SHA256:…` of a public key in SSH's binary form."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def proven_key(message: bytes, signature_file: bytes) -> PublicKey:
@@ -46,145 +49,7 @@ def proven_key(message: bytes, signature_file: bytes) -> PublicKey:
     not accepted, or when the signature is not one of these bytes.
     """
     parsed = parse_signature(signature_file)
-    key, signature = Reader(parsed.key, "the key"), Reader(parsed.signature, "the signature")
-    key_type, algorithm = key.string(), signature.string()
-    check = _CHECKS.get(algorithm)
-    if check is None or key_type != _KEY_TYPES.get(algorithm, algorithm):
-        raise refused(_unknown(key_type, algorithm))
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-
-    try:
-        check(key, signature, signed_bytes(message, parsed.hash_name))
-    except InvalidSignature as error:
-        raise refused("kit.json is not what was signed, or it was signed with another key") from error
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise refused(f"its key is none: {error}") from error
-    return PublicKey(key_type.decode(), parsed.key)
-
-
-def _unknown(key_type: bytes, algorithm: bytes) -> str:
-    if b"-cert-v01" in key_type:
-        return f"a certificate ({shown(key_type)}) stands in it; kit wants one made with the plain key"
-    if algorithm in (b"ssh-rsa", b"ssh-dss"):
-        return f"{shown(algorithm)} signs with SHA-1, which is broken"
-    return f"a key {shown(key_type)} with a signature {shown(algorithm)} is not accepted"
-
-
-def _ed25519_point(key: Reader) -> bytes:
-    point = key.string()
-    if len(point) != _ED25519_SIZES[0]:
-        raise refused("its Ed25519 key has a wrong size")
-    return point
-
-
-def _verify_ed25519(point: bytes, signature: bytes, data: bytes) -> None:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    if len(signature) != _ED25519_SIZES[1]:
-        raise refused("its Ed25519 signature has a wrong size")
-    Ed25519PublicKey.from_public_bytes(point).verify(signature, data)
-
-
-def _ed25519(key: Reader, signature: Reader, data: bytes) -> None:
-    point, value = _ed25519_point(key), signature.string()
-    key.end()
-    signature.end()
-    _verify_ed25519(point, value, data)
-
-
-def _ecdsa_point(key: Reader, curve: str) -> bytes:
-    if key.string() != curve.encode():
-        raise refused("its key names another curve than its type")
-    point = key.string()
-    if point[:1] != b"\x04":
-        raise refused("its key is a point in a form that is not allowed")
-    return point
-
-
-def _verify_ecdsa(curve: str, point: bytes, value: bytes, data: bytes) -> None:
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-
-    kinds: dict[str, tuple[ec.EllipticCurve, hashes.HashAlgorithm]] = {
-        "nistp256": (ec.SECP256R1(), hashes.SHA256()),
-        "nistp384": (ec.SECP384R1(), hashes.SHA384()),
-        "nistp521": (ec.SECP521R1(), hashes.SHA512()),
-    }
-    group, digest = kinds[curve]
-    pair = Reader(value, "the ECDSA signature")
-    r, s = pair.positive(), pair.positive()
-    pair.end()
-    public = ec.EllipticCurvePublicKey.from_encoded_point(group, point)
-    public.verify(encode_dss_signature(r, s), data, ec.ECDSA(digest))
-
-
-def _ecdsa(curve: str) -> Callable[[Reader, Reader, bytes], None]:
-    def check(key: Reader, signature: Reader, data: bytes) -> None:
-        point, value = _ecdsa_point(key, curve), signature.string()
-        key.end()
-        signature.end()
-        _verify_ecdsa(curve, point, value, data)
-
-    return check
-
-
-def _rsa(hash_name: str) -> Callable[[Reader, Reader, bytes], None]:
-    def check(key: Reader, signature: Reader, data: bytes) -> None:
-        exponent, modulus = key.positive(), key.positive()
-        value = signature.string()
-        key.end()
-        signature.end()
-        if not LEAST_RSA_BITS <= modulus.bit_length() <= _MOST_RSA_BITS:
-            raise refused(f"an RSA key of {modulus.bit_length()} bits; at least {LEAST_RSA_BITS} are wanted")
-        if modulus % 2 == 0 or exponent % 2 == 0:
-            raise refused("its RSA key is none")
-        _verify_rsa(exponent, modulus, value, data, hash_name)
-
-    return check
-
-
-def _verify_rsa(exponent: int, modulus: int, value: bytes, data: bytes, hash_name: str) -> None:
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
-    size = -(-modulus.bit_length() // 8)
-    if len(value) > size:
-        raise refused("its RSA signature is longer than its key")
-    digest = hashes.SHA512() if hash_name == "sha512" else hashes.SHA256()
-    public = rsa.RSAPublicNumbers(exponent, modulus).public_key()
-    # OpenSSH drops leading zeros in some versions.
-    public.verify(value.rjust(size, b"\0"), data, padding.PKCS1v15(), digest)
-
-
-def _on_security_key(
-    point_of: Callable[[Reader], bytes], verify: Callable[[bytes, bytes, bytes], None]
-) -> Callable[[Reader, Reader, bytes], None]:
-    """Return the check of a security key: what it signs holds more than the data."""
-
-    def check(key: Reader, signature: Reader, data: bytes) -> None:
-        point, application = point_of(key), key.string()
-        value, flags, counter = signature.string(), signature.take(1), signature.take(4)
-        key.end()
-        signature.end()
-        digests = (hashlib.sha256(part).digest() for part in (application, data))
-        verify(point, value, (flags + counter).join(digests))
-
-    return check
-
-
-_CHECKS: dict[bytes, Callable[[Reader, Reader, bytes], None]] = {
-    b"ssh-ed25519": _ed25519,
-    b"rsa-sha2-256": _rsa("sha256"),
-    b"rsa-sha2-512": _rsa("sha512"),
-    **{f"ecdsa-sha2-nistp{bits}".encode(): _ecdsa(f"nistp{bits}") for bits in (256, 384, 521)},
-    b"sk-ssh-ed25519@openssh.com": _on_security_key(_ed25519_point, _verify_ed25519),
-    b"sk-ecdsa-sha2-nistp256@openssh.com": _on_security_key(
-        lambda key: _ecdsa_point(key, "nistp256"),
-        lambda point, value, data: _verify_ecdsa("nistp256", point, value, data),
-    ),
-}
-"""How each algorithm is checked: key and signature behind their names, and the bytes signed."""
-
-_KEY_TYPES = {b"rsa-sha2-256": b"ssh-rsa", b"rsa-sha2-512": b"ssh-rsa"}
-"""Algorithms whose key has another name."""
+    certificate = parse_certificate(parsed.key) if is_certificate(parsed.key) else None
+    blob = certificate.key if certificate else parsed.key
+    key_type = prove(blob, parsed.signature, signed_bytes(message, parsed.hash_name), _BROKEN)
+    return PublicKey(key_type, blob, certificate)

@@ -19,6 +19,7 @@ from kit.signature.patterns import matches
 
 if TYPE_CHECKING:
     from kit.signature.allowed_signers import AllowedSigner
+    from kit.signature.certificate import Certificate
     from kit.signature.keys import PublicKey
 
 UNSIGNED = "unsigned"
@@ -40,6 +41,8 @@ class Verdict:
     """`SHA256:…` of the key, as `ssh-keygen -l` shows it."""
     why: str = ""
     """Why the key is unknown."""
+    authority: str = ""
+    """`SHA256:…` of the authority's key, when a certificate says whose the key is."""
 
     @property
     def text(self) -> str:
@@ -47,6 +50,8 @@ class Verdict:
         if self.status == UNSIGNED:
             return UNSIGNED
         key = f"{self.key_type} {self.fingerprint}"
+        if self.authority:
+            key += f", certified by {self.authority}"
         if self.status == SIGNED:
             return f"signed by {self.signer} ({key})"
         return f"signed by an unknown key ({key}: {self.why})"
@@ -121,29 +126,51 @@ NOTHING_DEMANDED = Trust()
 
 
 def _verdict(key: PublicKey, rule: Rule, at: float) -> Verdict:
+    from kit.signature.keys import fingerprint
+
     signer, why = _find_signer(key, rule, at)
-    return Verdict(SIGNED if signer else UNKNOWN, signer, key.type, key.fingerprint, why)
+    authority = fingerprint(key.certificate.authority) if key.certificate else ""
+    return Verdict(SIGNED if signer else UNKNOWN, signer, key.type, key.fingerprint, why, authority)
 
 
 def _find_signer(key: PublicKey, rule: Rule, at: float) -> tuple[str, str]:
     """Return who the key belongs to, or nothing and why."""
     if not rule.signers_file:
         return "", "no allowed-signers file is named here"
-    why = f"the key is not in {rule.signers_file}"
+    anchor, certificate = key.blob, key.certificate
+    what = "the key"
+    if certificate is not None:
+        anchor, what = certificate.authority, "its certificate's authority"
+    why = f"{what} is not in {rule.signers_file}"
     for line in rule.allowed:
-        if line.key != key.blob:
+        if line.key != anchor:
             continue
-        objection = line.objection(at)
-        if objection:
-            why = f"{rule.signers_file}: {objection}"
+        if line.is_authority != (certificate is not None):
+            certified = "certificates it signed" if line.is_authority else "what it signed itself"
+            why = f"{rule.signers_file}: that key is there for {certified} only"
             continue
-        if not rule.signers:
-            return line.principals, ""
-        name = next((name for name in rule.signers if matches(name, line.principals)), "")
+        objection = line.objection(at) or (certificate.objection(at) if certificate else "")
+        name = "" if objection else _name(line.principals, certificate, rule.signers)
         if name:
             return name, ""
-        why = f"{line.principals} is not among the signers of {rule.where}"
+        why = f"{rule.signers_file}: {objection}" if objection else _wrong_name(line.principals, rule)
     return "", why
+
+
+def _name(principals: str, certificate: Certificate | None, signers: tuple[str, ...]) -> str:
+    """Return the name that a line gives a key, or nothing when it is not one that counts."""
+    if certificate is not None:
+        names = [name for name in certificate.principals if matches(name, principals)]
+        return next((name for name in names if not signers or name in signers), "")
+    if not signers:
+        return principals
+    return next((name for name in signers if matches(name, principals)), "")
+
+
+def _wrong_name(principals: str, rule: Rule) -> str:
+    if rule.signers:
+        return f"{principals} is not among the signers of {rule.where}"
+    return f"its certificate names nobody of {principals}"
 
 
 def _not_trusted(verdict: Verdict, rule: Rule, where: str) -> VerificationError:

@@ -60,9 +60,19 @@ class Reader:
             raise refused(f"{self._what} has a number in a form that is not allowed")
         return value
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all was taken."""
+        return self._place == len(self._data)
+
+    @property
+    def taken(self) -> bytes:
+        """All that was taken so far."""
+        return self._data[: self._place]
+
     def end(self) -> None:
         """Raise VerificationError unless all was taken."""
-        if self._place != len(self._data):
+        if not self.is_empty:
             raise refused(f"{self._what} has bytes too many")
 
 

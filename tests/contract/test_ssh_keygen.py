@@ -23,7 +23,7 @@ from kit.signature.ssh_keygen import ssh_keygen_signer
 from kit.signature.trust import SIGNED, Rule, Trust
 from tests.factories import project_document
 from tests.unit.bundle.factories import packed_bundle
-from tests.unit.signature.soft_keys import KEYS, SoftKey, ed25519_key, rsa_key, sshsig
+from tests.unit.signature.soft_keys import KEYS, SoftKey, certified, ed25519_key, rsa_key, sshsig
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="OpenSSH's client is not here")
 
@@ -269,29 +269,54 @@ def test_a_key_too_short_is_refused_as_it_signs(tmp_path: Path) -> None:
         ssh_keygen_signer(key)(MESSAGE)
 
 
-def test_a_certificate_is_refused_as_it_signs(tmp_path: Path, asked: Asked) -> None:
-    authority = make_key(tmp_path / "ca", "-t", "ed25519")
-    key = make_key(tmp_path / "key", "-t", "ed25519")
-    assert ssh_keygen("-q", "-s", authority, "-I", "id", "-n", "alice", f"{key}.pub").returncode == 0
-    with pytest.raises(ConfigError, match="certificate"):
-        ssh_keygen_signer(tmp_path / "key-cert.pub")(MESSAGE)
-    signing = ("-Y", "sign", "-n", "kit-bundle", "-f", tmp_path / "key-cert.pub")
-    signature = ssh_keygen(*signing, data=MESSAGE).stdout
-    line = Path(f"{authority}.pub").read_text()
-    assert asked.verify(signature, MESSAGE, f"alice cert-authority {line}")
-    with pytest.raises(VerificationError, match="certificate"):
-        proven_key(MESSAGE, signature)
+CERTIFIED = (
+    (("-n", "alice"), "alice cert-authority", True),
+    (("-n", "bob,alice"), "alice cert-authority", True),
+    (("-n", "alice"), "* cert-authority", True),
+    (("-n", "alice"), 'alice cert-authority,namespaces="kit-bundle"', True),
+    (("-n", "alice"), 'alice cert-authority,namespaces="git"', False),
+    (("-n", "alice"), 'alice cert-authority,valid-before="20200101"', False),
+    (("-n", "alice"), "bob cert-authority", False),
+    (("-n", "alice"), "alice", False),
+    (("-n", "bob"), "alice cert-authority", False),
+    ((), "alice cert-authority", False),
+    (("-n", "alice", "-h"), "alice cert-authority", False),
+    (("-n", "alice", "-V", "20200101:20210101"), "alice cert-authority", False),
+    (("-n", "alice", "-V", "20980101:20990101"), "alice cert-authority", False),
+    (("-n", "alice", "-V", "20200101:20990101"), "alice cert-authority", True),
+)
 
 
-def test_without_ssh_keygen_or_a_key_it_is_said_before_anything_is_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("words", "line", "expected"), CERTIFIED)
+def test_a_certificate_means_the_same_to_both(
+    tmp_path: Path, asked: Asked, words: tuple[str, ...], line: str, *, expected: bool
 ) -> None:
-    with pytest.raises(ConfigError, match="no such key"):
-        ssh_keygen_signer(tmp_path / "missing")
-    (tmp_path / "key").write_bytes(b"")
-    monkeypatch.setenv("PATH", os.fspath(tmp_path))
-    with pytest.raises(ConfigError, match="no ssh-keygen here"):
-        ssh_keygen_signer(tmp_path / "key")
+    authority, key = make_key(tmp_path / "ca", "-t", "ed25519"), make_key(tmp_path / "key", "-t", "ed25519")
+    assert ssh_keygen("-q", "-s", authority, "-I", "id", *words, f"{key}.pub").returncode == 0
+    signature = ssh_keygen_signer(tmp_path / "key-cert.pub")(MESSAGE)
+    lines = f"{line} {Path(f'{authority}.pub').read_text()}"
+    assert asked.verify(signature, MESSAGE, lines) is expected
+    assert kit_knows(signature, MESSAGE, lines) is expected
+
+
+@pytest.mark.parametrize("kind", MADE)
+@pytest.mark.parametrize("by", ["rsa", "ecdsa-521"])
+def test_certificates_of_every_kind_are_read(tmp_path: Path, asked: Asked, kind: str, by: str) -> None:
+    authority, key = make_key(tmp_path / "ca", *MADE[by]), make_key(tmp_path / "key", *MADE[kind])
+    assert ssh_keygen("-q", "-s", authority, "-I", "id", "-n", "alice", f"{key}.pub").returncode == 0
+    signature = ssh_keygen_signer(tmp_path / "key-cert.pub")(MESSAGE)
+    lines = f"alice cert-authority {Path(f'{authority}.pub').read_text()}"
+    assert asked.verify(signature, MESSAGE, lines)
+    assert kit_knows(signature, MESSAGE, lines)
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_ssh_keygen_agrees_on_certificates_made_in_memory(asked: Asked, kind: str) -> None:
+    authority = ed25519_key()
+    signature = sshsig(certified(KEYS[kind](), authority), MESSAGE)
+    lines = f"alice cert-authority {authority.line}\n"
+    assert asked.verify(signature, MESSAGE, lines)
+    assert kit_knows(signature, MESSAGE, lines)
 
 
 def answered_on_a_terminal(argv: list[str], question: bytes, answer: bytes) -> tuple[int, bytes]:

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from contextlib import suppress
 from fnmatch import fnmatchcase
 
@@ -27,13 +28,14 @@ from kit.signature.policy import parse_policy
 from kit.signature.sshsig import armour
 from kit.signature.trust import SIGNED, Rule, Trust
 from kit.signature.wire import string
-from tests.unit.signature.soft_keys import KEYS, SoftKey, sshsig
+from tests.unit.signature.soft_keys import KEYS, SoftKey, certified, sshsig
 
 pytestmark = pytest.mark.property
 
 MESSAGE = b'{"kit_bundle":2,"name":"demo"}\n'
 MADE = {kind: make() for kind, make in KEYS.items()}
 FILES = {kind: sshsig(key, MESSAGE) for kind, key in MADE.items()}
+CERTIFIED = {kind: sshsig(certified(key, MADE["ecdsa-256"]), MESSAGE) for kind, key in MADE.items()}
 kinds = st.sampled_from(sorted(KEYS))
 names = st.sampled_from([key.type.encode() for key in MADE.values()] + [b"rsa-sha2-256", b"rsa-sha2-512"])
 small = st.binary(max_size=80)
@@ -49,17 +51,21 @@ def prove_or_refuse(message: bytes, file: bytes) -> None:
         proven_key(message, file)
 
 
-@given(kinds, st.data())
-def test_any_flipped_bit_of_a_signature_is_refused(kind: str, data: st.DataObject) -> None:
-    file = FILES[kind]
+@given(kinds, st.sampled_from([FILES, CERTIFIED]), st.data())
+def test_any_flipped_bit_of_a_signature_is_refused(
+    kind: str, files: dict[str, bytes], data: st.DataObject
+) -> None:
+    file = files[kind]
     place, bit = data.draw(st.integers(0, len(file) - 1)), data.draw(st.integers(0, 7))
     with pytest.raises(VerificationError):
         proven_key(MESSAGE, file[:place] + bytes([file[place] ^ (1 << bit)]) + file[place + 1 :])
 
 
-@given(kinds, st.data())
-def test_any_flipped_bit_inside_the_armour_is_refused(kind: str, data: st.DataObject) -> None:
-    inside = bytearray(base64.b64decode(b"".join(FILES[kind].split(b"\n")[1:-2])))
+@given(kinds, st.sampled_from([FILES, CERTIFIED]), st.data())
+def test_any_flipped_bit_inside_the_armour_is_refused(
+    kind: str, files: dict[str, bytes], data: st.DataObject
+) -> None:
+    inside = bytearray(base64.b64decode(b"".join(files[kind].split(b"\n")[1:-2])))
     place, bit = data.draw(st.integers(0, len(inside) - 1)), data.draw(st.integers(0, 7))
     inside[place] ^= 1 << bit
     with pytest.raises(VerificationError):
@@ -102,6 +108,18 @@ def test_random_rsa_numbers_are_refused_and_nothing_worse(
     blob = string(b"ssh-rsa") + string(exponent) + string(modulus)
     forged = SoftKey("", blob, lambda _: string(algorithm.encode()) + string(signature))
     prove_or_refuse(MESSAGE, sshsig(forged, MESSAGE))
+
+
+@settings(max_examples=300)
+@given(
+    names, st.lists(st.one_of(part, small.map(string)), max_size=12), kinds, st.sampled_from([string, bytes])
+)
+def test_random_certificates_are_refused_and_nothing_worse(
+    key_type: bytes, inside: list[bytes], kind: str, form: Callable[[bytes], bytes]
+) -> None:
+    title = key_type.removesuffix(b"@openssh.com") + b"-cert-v01@openssh.com"
+    body = b"".join(map(form, inside))
+    prove_or_refuse(MESSAGE, sshsig(SoftKey("", string(title) + body, MADE[kind].sign), MESSAGE))
 
 
 words = st.sampled_from(

@@ -126,6 +126,30 @@ KEYS: dict[str, Callable[[], SoftKey]] = {
 }
 
 
+def certified(
+    key: SoftKey,
+    authority: SoftKey,
+    principals: tuple[str, ...] = ("alice",),
+    *,
+    kind: int = 1,
+    valid: tuple[int, int] = (0, 2**64 - 1),
+    options: bytes = b"",
+) -> SoftKey:
+    """Return the key with a certificate in its place, as `ssh-keygen -s` makes one."""
+    name = key.type.encode()
+    title = name.removesuffix(b"@openssh.com") + b"-cert-v01@openssh.com"
+    body = (
+        _strings(title, b"nonce" * 4)
+        + key.blob[4 + len(name) :]
+        + (7).to_bytes(8, "big")
+        + kind.to_bytes(4, "big")
+        + _strings(b"id", _strings(*(principal.encode() for principal in principals)))
+        + b"".join(moment.to_bytes(8, "big") for moment in valid)
+        + _strings(options, b"", b"", authority.blob)
+    )
+    return SoftKey(key.type, body + string(authority.sign(body)), key.sign)
+
+
 def sshsig(
     key: SoftKey,
     message: bytes,

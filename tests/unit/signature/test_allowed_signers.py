@@ -52,8 +52,6 @@ def test_quoted_options_may_hold_spaces_commas_and_quotes() -> None:
         ('namespaces="file,git"', 0, "only for file,git"),
         ('namespaces="*,!kit-bundle"', 0, "namespace kit-bundle"),
         ('namespaces=""', 0, "namespace kit-bundle"),
-        ("cert-authority", 0, "certificates"),
-        ('Cert-Authority,namespaces="kit-bundle"', 0, "certificates"),
         ('valid-after="20260101Z"', UTC_2026 - 1, "from 2026-01-01T00:00:00Z"),
         ('valid-after="20260101Z"', UTC_2026, ""),
         ('valid-before="20260101Z"', UTC_2026, ""),
@@ -67,6 +65,12 @@ def test_options_say_for_what_and_when_a_key_counts(options: str, at: float, obj
     found = one(f"alice {options} {KEY.line}").objection(at)
     assert objection in found
     assert bool(found) == bool(objection)
+
+
+@pytest.mark.parametrize("options", ["cert-authority", 'Cert-Authority,namespaces="kit-bundle"'])
+def test_an_authority_is_told_apart(options: str) -> None:
+    assert one(f"alice {options} {KEY.line}").is_authority
+    assert not one(f"alice {KEY.line}").is_authority
 
 
 def test_a_time_without_z_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
