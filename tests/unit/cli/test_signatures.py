@@ -103,6 +103,13 @@ def test_without_a_policy_a_signature_of_other_bytes_is_refused(place: Place, co
     assert "kit.json.sig" in found.stderr
 
 
+def test_a_policy_that_is_not_met_ends_a_comparison_too(place: Place) -> None:
+    place.policy(STRICT)
+    found = run("diff", str(place.bundle), str(place.bundle))
+    assert found.exit_code == 3
+    assert "trust.yaml" in found.stderr
+
+
 def test_signers_can_be_demanded_for_once(place: Place) -> None:
     signers = place.folder / "alice"
     signers.write_text(f"alice@example.com {ALICE.line}\n")

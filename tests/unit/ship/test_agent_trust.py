@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 from kit.bundle.digest import blob_of
 from kit.bundle.sign import sign_bundle
 from kit.bundle.source import BundleSource, open_bundle
+from kit.cli.agent import answer
 from kit.errors import ConfigError, VerificationError
-from tests.unit.ship.factories import ship_bundle_source
+from kit.ship.agent_order import order_document
+from kit.ship.served import Store
+from tests.unit.ship.factories import host_plan, ship_bundle_source
 from tests.unit.ship.fake_host import FakeHost
 from tests.unit.ship.test_ship import make_host, ship
 from tests.unit.signature.soft_keys import SoftKey, ed25519_key, sshsig
@@ -74,6 +78,19 @@ def test_a_host_refuses_what_its_own_policy_does_not_let_in(
     assert sum(argv[:2] == ("docker", "run") for argv in host.commands) == 2
     ship(signed(tmp_path, ALICE), host)
     assert receipt(host)["signature"]["signer"] == "alice"  # type: ignore[index]
+
+
+def test_the_agent_refuses_before_it_asks_for_an_engine(source: BundleSource, host: FakeHost) -> None:
+    policy(host, "require_signature: true\nallowed_signers: signers\n")
+    request = order_document(
+        host_plan(source.manifest), Store(containerd=False, version="20.10"), source, "me", "pipe-00"
+    )
+    stdin = io.BufferedReader(io.BytesIO(json.dumps(request).encode() + b"\n"))  # type: ignore[arg-type]
+    out = io.BytesIO()
+    assert answer("ship", str(host.root), stdin, out) == 3
+    (line,) = out.getvalue().splitlines()
+    assert "unsigned" in json.loads(line)["error"]["what"]
+    assert json.loads(line)["error"]["where"] == "the shipment"
 
 
 def test_a_host_refuses_an_older_bundle_where_its_policy_says_so(tmp_path: Path, host: FakeHost) -> None:
