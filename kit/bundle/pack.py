@@ -14,6 +14,7 @@ from kit.bundle.manifest import Document, Manifest, dump_manifest
 from kit.bundle.pack_cache import PackCache
 from kit.bundle.pack_image import ImagePacker
 from kit.bundle.pack_tree import pack_tree
+from kit.bundle.save_ahead import SaveAhead
 from kit.bundle.source import trusted_manifest
 from kit.bundle.upstream import find_upstream
 
@@ -44,9 +45,12 @@ def pack_bundle(
         cache = PackCache.load(target.state / "pack.json")
         upstream = find_upstream(request.upstream, engine, cache)
         inventories = Inventories(target.state / "inventories")
-        packer = ImagePacker(engine, target, cache, KnownFrames(target), upstream, inventories, progress)
-        images = tuple(packer.pack(name, reference) for name, reference in request.images)
+        frames, ahead = KnownFrames(target), SaveAhead(engine)
+        packer = ImagePacker(engine, ahead, target, cache, frames, upstream, inventories, progress)
+        wanted = packer.begin(request.images)
+        # The engine needs a while before the first byte of an image comes.
         trees = tuple(pack_tree(tree, target, cache.indexes, progress) for tree in request.trees)
+        images = tuple(packer.pack(image) for image in wanted)
         bills = (
             *(describe_image(image, target, inventories) for image in images),
             *(describe_tree(tree, target) for tree in trees),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kit.bundle.inventories import Inventories
     from kit.bundle.known_frames import KnownFrames
     from kit.bundle.pack_cache import PackCache
+    from kit.bundle.save_ahead import SaveAhead
     from kit.bundle.target import PackedBlobs
     from kit.bundle.upstream import Upstream
     from kit.progress import Progress
@@ -92,10 +93,22 @@ def _counted(chunks: Iterable[bytes], task: str, progress: Progress) -> Iterator
 
 
 @dataclass(frozen=True, slots=True)
+class WantedImage:
+    """An image to pack."""
+
+    name: str
+    image_id: str
+    """As the engine knows it."""
+    described: EngineImage | None
+    """None for an image packed before."""
+
+
+@dataclass(frozen=True, slots=True)
 class ImagePacker:
     """Packs images from one engine into one store."""
 
     engine: ImageSource
+    ahead: SaveAhead
     store: PackedBlobs
     cache: PackCache
     frames: KnownFrames
@@ -103,17 +116,32 @@ class ImagePacker:
     inventories: Inventories
     progress: Progress
 
-    def pack(self, name: str, reference: str) -> Image:
+    def begin(self, images: Iterable[tuple[str, str]]) -> tuple[WantedImage, ...]:
+        """Return the images, each given as a name and a reference; those not packed before are asked for.
+
+        Raises EngineError.
+        """
+        wanted = tuple(self._look(name, reference) for name, reference in images)
+        missing = (image.described.image_id for image in wanted if image.described)
+        self.ahead.begin(image_id for image_id in missing if self._known(image_id) is None)
+        return wanted
+
+    def _look(self, name: str, reference: str) -> WantedImage:
+        if DIGEST.match(reference) and self._known(reference):
+            return WantedImage(name, reference, None)
+        described = self.engine.inspect(reference)
+        return WantedImage(name, described.image_id, described)
+
+    def pack(self, wanted: WantedImage) -> Image:
         """Return the packed image. An image packed before is not read from the engine again.
 
         Raises EngineError, VerificationError, UnfitError, TransferError.
         """
-        known = self._known(reference) if DIGEST.match(reference) else None
+        known = self._known(wanted.image_id)
         if known is None:
-            described = self.engine.inspect(reference)
-            known = self._known(described.image_id) or self._save(name, described)
+            known = self._save(wanted.name, wanted.described or self.engine.inspect(wanted.image_id))
         config, layers = known
-        return Image(name, config, self.store.keep(image_manifest(config, layers)), layers)
+        return Image(wanted.name, config, self.store.keep(image_manifest(config, layers)), layers)
 
     def _key(self, image_id: str) -> str:
         return layer_key(image_id, kept=self.upstream.is_image(image_id))
@@ -172,4 +200,4 @@ class ImagePacker:
         )
 
     def _saved(self, task: str, image: EngineImage, sink: _CachedLayers) -> SavedImage:
-        return read_saved_image(_counted(self.engine.save(image.image_id), task, self.progress), image, sink)
+        return read_saved_image(_counted(self.ahead.save(image.image_id), task, self.progress), image, sink)
