@@ -15,7 +15,7 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _MOST_THREADS = 8
-_AHEAD = 2
+_AHEAD = 4
 
 
 def worker_count() -> int:

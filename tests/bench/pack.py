@@ -28,14 +28,16 @@ from kit.bundle.source import BundleSource, open_bundle
 from kit.bundle.verify import VerifyReport, verify_bundle
 from kit.images.build_image import build_image
 from kit.images.docker_engine import DockerCommand
-from kit.images.lock_image import lock_image
+from kit.images.lock_image import ImageResolver
 from kit.progress import NoProgress
 from kit.project.model import Mirrors
 from tests.bench.changed_image import load_changed
 from tests.bench.pack_once import write_wanted
 from tests.lab import LabUnavailableError, online_engine
 
-BENCH = Path(__file__).resolve().parents[2] / "build" / "bench-pack"
+BENCH = Path(
+    os.environ.get("KIT_BENCH_FOLDER") or Path(__file__).resolve().parents[2] / "build" / "bench-pack"
+)
 PACKAGE = os.environ.get("KIT_BENCH_PACKAGE", "yaml")
 PAUSE = 0.2
 MB = 1_000_000
@@ -114,9 +116,10 @@ def bench_images() -> dict[str, str]:
     if named:
         return {f"image{number}": name for number, name in enumerate(named)}
     engine, mirrors = DockerCommand(), Mirrors()
+    resolver = ImageResolver("cpu", mirrors, offline=False)
     found = {}
     for name in ("train", "serve"):
-        lock = lock_image(name, "cpu", mirrors, offline=False, engine=engine)
+        lock = resolver.lock(name)
         found[name] = build_image(name, "cpu", lock, mirrors, engine, NoProgress()).image_id
     return found
 
