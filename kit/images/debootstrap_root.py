@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kit.data_files import data_folder
 from kit.errors import TransferError, UnfitError
+from kit.images.context import MTIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +38,12 @@ class RootMaker(Protocol):
 
 
 def debootstrap_argv(spec: Debootstrap, folder: str, apt_mirror: str | None) -> tuple[str, ...]:
-    """Return the command that makes the root in a folder."""
+    """Return the command that makes the root in a folder.
+
+    Debian's tools take the day from the variable where they would write today's, into /etc/shadow for one.
+    """
     return (
+        *("env", f"SOURCE_DATE_EPOCH={MTIME}"),
         *("debootstrap", "--variant=minbase", f"--include={','.join(spec.packages)}"),
         *(spec.suite, folder),
         *((apt_mirror,) if apt_mirror else ()),
@@ -95,7 +100,7 @@ def _run(argv: tuple[str, ...], spec: Debootstrap, stdin: bytes = b"") -> None:
     if done.returncode:
         last = done.stdout.decode("utf-8", "replace").strip().splitlines()[-_LAST_LINES:]
         raise TransferError(
-            f"{argv[0]} ends with {done.returncode}",
+            f"making it ends with status {done.returncode}",
             where=f"the root of {spec.reference}",
             why="\n" + "\n".join(last),
             fix="set mirrors.apt in kit.yaml to a Debian mirror within reach",

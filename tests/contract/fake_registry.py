@@ -127,6 +127,8 @@ class FakeRegistry:
         return self._refusal(request) or self._hold(url.path)
 
     def _hold(self, path: str) -> tuple[int, dict[str, str], bytes]:
+        if path == "/v2/":
+            return 200, {}, b"{}"
         _, _, *words = path.split("/")
         repository, kind, name = "/".join(words[:-2]), words[-2], words[-1]
         if kind == "blobs":
@@ -192,9 +194,10 @@ def running_registry(certificate: tuple[Path, Path] | None = None) -> Iterator[F
             if "Content-Length" not in headers:
                 self.send_header("Content-Length", str(len(data) + (9 if registry.cut else 0)))
             self.end_headers()
-            self.wfile.write(data)
+            if self.command != "HEAD":
+                self.wfile.write(data)
 
-        do_GET = do_POST = _handle  # noqa: N815 - http.server's names
+        do_GET = do_HEAD = do_POST = _handle  # noqa: N815 - http.server's names
 
         def log_message(self, *_: object) -> None:
             pass
