@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from kit.errors import ConfigError, TransferError
+from kit.errors import ConfigError, TransferError, VerificationError
 from kit.project.image_reference import is_loopback
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Transport(Protocol):
     """Sends requests."""
 
     def send(self, request: Request) -> Answer:
-        """Return the answer. Raises TransferError when there is none, or it is too large."""
+        """Return the answer. Raises TransferError when there is none, VerificationError when too large."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -96,7 +96,7 @@ class UrlTransport:
         return any(folder.is_dir() for folder in self._folders(host))
 
     def send(self, request: Request) -> Answer:
-        """Return the answer. Raises TransferError when there is none, or it is too large."""
+        """Return the answer. Raises TransferError when there is none, VerificationError when too large."""
         for tried in range(1, _TRIES + 1):
             try:
                 answer = self._once(request)
@@ -179,9 +179,9 @@ def _wait(answer: Answer, tried: int) -> float:
     return min(float(asked), _LONGEST_WAIT) if asked.isdigit() else float(tried)
 
 
-def _too_large(host: str, limit: int) -> ConfigError:
+def _too_large(host: str, limit: int) -> VerificationError:
     # No TransferError: asking again would not help.
-    return ConfigError(
+    return VerificationError(
         f"its answer is larger than {limit:,} bytes",
         where=host,
         why="no manifest or token is",

@@ -212,7 +212,7 @@ def test_answers_without_end_are_cut_off(registry: FakeRegistry) -> None:
     registry.add_manifest("a", "1", f"{OCI}.manifest.v1+json", big)
     registry.raw["/v2/b/manifests/1"] = (200, {"Content-Length": str(1 << 50)}, b"{}")
     for name in ("a", "b"):
-        with pytest.raises(ConfigError, match="larger than"):
+        with pytest.raises(VerificationError, match="larger than"):
             client().resolve(f"{registry.host}/{name}:1")
 
 
