@@ -9,6 +9,8 @@ import tarfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from kit.bundle.cut_frames import cut_tar
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -34,9 +36,10 @@ class LayerContents:
 
     digest: str
     """sha256 of the plain tar, as the engine gives it."""
+    packed: str
+    """sha256 of the plain tar as kit packs it."""
     size: int
     members: dict[str, Member]
-    order: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -58,9 +61,13 @@ class Comparison:
     size: int
     """Bytes of the first one's plain layers."""
     equal_layers: int
+    packed_equal: int
+    """Layers that are the same byte for byte as kit packs them."""
     layers: int
     raw_bytes: int
     """Bytes of plain layers that are not the same as the engine gives them, times and all."""
+    packed_bytes: int
+    """Bytes of layers that are not the same as kit packs them."""
     differences: tuple[Difference, ...]
 
     @property
@@ -104,9 +111,13 @@ def _layer(archive: tarfile.TarFile, name: str) -> LayerContents:
     assert plain is not None
     digest = _digest(plain)
     plain.seek(0)
+    packed = hashlib.sha256()
+    for frame in cut_tar(iter(lambda: plain.read(_CHUNK), b""), normalise=True):
+        packed.update(frame)
+    plain.seek(0)
     with tarfile.open(fileobj=plain, mode="r:") as layer:
         found = list(_members(layer))
-    return LayerContents(digest, info.size, dict(found), tuple(name for name, _ in found))
+    return LayerContents(digest, packed.hexdigest(), info.size, dict(found))
 
 
 def compare(first: tuple[LayerContents, ...], second: tuple[LayerContents, ...]) -> Comparison:
@@ -115,8 +126,10 @@ def compare(first: tuple[LayerContents, ...], second: tuple[LayerContents, ...])
     return Comparison(
         size=sum(layer.size for layer in first),
         equal_layers=sum(a.digest == b.digest for a, b in pairs),
+        packed_equal=sum(a.packed == b.packed for a, b in pairs),
         layers=len(pairs),
         raw_bytes=sum(a.size for a, b in pairs if a.digest != b.digest),
+        packed_bytes=sum(a.size for a, b in pairs if a.packed != b.packed),
         differences=tuple(
             difference for number, (a, b) in enumerate(pairs) for difference in _differences(number, a, b)
         ),
