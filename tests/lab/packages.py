@@ -26,6 +26,7 @@ NEEDED: Mapping[str, str] = {
     "nft": "nftables",
     "nsenter": "util-linux",
     "setpriv": "util-linux",
+    "skopeo": "skopeo",
     "ssh": "openssh-client",
     "busybox": "busybox-static",
 }
