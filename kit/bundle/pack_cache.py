@@ -46,7 +46,7 @@ class PackCache:
     names: dict[str, str] = field(default_factory=dict)
     """The engine's diffID by `<size> <member>`, as layers stood in archives of `docker save`."""
     upstream: dict[str, EngineImage] = field(default_factory=dict)
-    """Images pulled by digest, by `name@sha256:…`: that name never stands for another one."""
+    """Images pulled by digest, by `name@sha256:…`, as the engine last described them."""
     indexes: dict[str, Blob] = field(default_factory=dict)
     """Index blobs by the digest of the file that they describe."""
 

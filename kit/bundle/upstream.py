@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kit.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from kit.bundle.engine import EngineImage, ImageSource
     from kit.bundle.pack_cache import PackCache
@@ -34,26 +34,26 @@ class Upstream:
         return tuple(image for image in self.images if wanted.intersection(image.diff_ids))
 
 
-def find_upstream(references: Iterable[str], engine: ImageSource, cache: PackCache) -> Upstream:
-    """Return the images of these references, `name@sha256:…`, asking the engine for each once.
+def find_upstream(references: Collection[str], engine: ImageSource, cache: PackCache) -> Upstream:
+    """Return the images of these references, `name@sha256:…`; what the engine has no more is remembered.
 
-    Raises EngineError when the engine has none of that name.
+    The engine is asked each time: an image has another ID in another engine, or another store of it.
+    Raises EngineError when nothing tells what an image is.
     """
-    found = []
     for reference in references:
-        if reference not in cache.upstream:
-            cache.upstream[reference] = _inspect(reference, engine)
-        found.append(cache.upstream[reference])
-    return Upstream(tuple(found))
+        cache.upstream[reference] = _look(reference, engine, cache.upstream.get(reference))
+    return Upstream(tuple(cache.upstream[reference] for reference in references))
 
 
-def _inspect(reference: str, engine: ImageSource) -> EngineImage:
+def _look(reference: str, engine: ImageSource, remembered: EngineImage | None) -> EngineImage:
     try:
         return engine.inspect(reference)
     except EngineError as error:
-        raise EngineError(
-            "the engine cannot describe an image that was pulled, or that another is built on",
-            where=reference,
-            why=error.what,
-            fix=f"docker pull {reference}",
-        ) from error
+        if remembered is None:
+            raise EngineError(
+                "the engine cannot describe an image that was pulled, or that another is built on",
+                where=reference,
+                why=error.what,
+                fix=f"docker pull {reference}",
+            ) from error
+        return remembered

@@ -123,7 +123,9 @@ def test_layers_from_upstream_keep_their_bytes_and_others_are_normalised(tmp_pat
     verify_bundle(open_bundle(tmp_path / "bundle"), NoProgress())
     engine.calls.clear()
     assert pack(request, engine, tmp_path).images == (image,)
-    assert engine.calls == []
+    assert engine.calls == [("inspect", "python@sha256:1")]
+    del engine.images["python@sha256:1"]
+    assert pack(request, engine, tmp_path).images == (image,)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -138,6 +140,16 @@ def test_a_whole_image_from_upstream_keeps_its_config_too(tmp_path: Path, form: 
     normalised = pack(replace(request, upstream=()), engine, tmp_path)
     assert normalised.images[0].layers[0].diff_id != manifest.images[0].layers[0].diff_id
     assert pack(request, engine, tmp_path) == manifest
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_image_from_upstream_is_the_same_out_of_another_engine(tmp_path: Path, form: str) -> None:
+    found = []
+    for engine in (FakeEngine(), FakeEngine(form)):
+        pulled = engine.add(OLD_BASE, tag="data@sha256:1", created="2026-05-01T12:30:00Z")
+        request = pack_request(engine, tmp_path, images=(("data", pulled),), upstream=("data@sha256:1",))
+        found.append(pack(request, engine, tmp_path))
+    assert found[0] == found[1]
 
 
 def test_what_only_the_old_bundle_needed_is_removed(tmp_path: Path) -> None:
