@@ -25,7 +25,7 @@ demo: setup lab-setup ## lock, bundle, ship, train on two hosts, merge, serve, a
 test: test-fast test-wheel test-lab test-e2e ## everything that CI runs
 
 test-fast: setup lint ## the part without engines, under 2 minutes
-	@$(PY) -m pytest -q -m "not lab and not e2e and not cu126" tests
+	@$(PY) -m pytest -q -n auto -m "not lab and not e2e and not cu126" tests
 
 test-wheel: setup ## the unit tests against the installed wheel, away from the checkout
 	@tests/setup/test_wheel.sh

@@ -136,7 +136,7 @@ def test_ssh_keygen_refuses_with_kit(asked: Asked) -> None:
         assert not kit_knows(signature, MESSAGE, signers)
 
 
-KEY = ed25519_key()
+KEY = ed25519_key(bytes(range(32)))
 SIGNATURE = sshsig(KEY, MESSAGE)
 LINES = (
     f"alice {KEY.line}",
@@ -173,7 +173,7 @@ LINES = (
     f"alice cert-authority {KEY.line}\nalice {KEY.line}",
     f"alice colour=blue {KEY.line}",
     f'alice namespaces="kit-bundle", {KEY.line}',
-    f"alice {ed25519_key().line}",
+    f"alice {ed25519_key(bytes(32)).line}",
     f"alice ssh-rsa {KEY.line.split()[1]}",
     "alice",
     KEY.line,

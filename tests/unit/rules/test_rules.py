@@ -4,10 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version as Reference
 
 from kit.errors import ConfigError
 from kit.rules.document import rules_document
@@ -17,47 +13,36 @@ from kit.rules.version import is_specifier, matches, parse_version
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "compatibility.md"
 
-numbers = st.integers(0, 12)
-releases = st.lists(numbers, min_size=1, max_size=4).map(lambda parts: ".".join(map(str, parts)))
-versions = st.builds(
-    lambda release, pre, post, dev, local: f"{release}{pre}{post}{dev}{local}",
-    releases,
-    st.sampled_from(["", "a1", "b2", "rc1", "rc"]),
-    st.sampled_from(["", ".post0", ".post1", "-2"]),
-    st.sampled_from(["", ".dev3"]),
-    st.sampled_from(["", "+cu126", "+cpu", "+cu12torch2.6cxx11abifalse"]),
+
+@pytest.mark.parametrize(
+    ("version", "specifier", "holds"),
+    [
+        ("0.9.0rc1", "<0.9", False),
+        ("0.9.0rc1", ">=0.8,<0.10", True),
+        ("0.8.5.post1", ">0.8.5", False),
+        ("0.8.5.post1", "==0.8.5", False),
+        ("0.8.5.post1", "==0.8.5.*", True),
+        ("2.6.0+cu126", "==2.6.0", True),
+        ("2.6.0", "==2.6.0+cu126", False),
+        ("535.183.01", "<525", False),
+        ("unknown", ">=0", False),
+    ],
 )
-publics = versions.map(lambda text: text.partition("+")[0])
+def test_conditions_hold_as_pep_440_says(version: str, specifier: str, *, holds: bool) -> None:
+    assert matches(version, specifier) is holds
 
 
-@given(versions)
-def test_versions_are_read_as_packaging_reads_them(text: str) -> None:
-    ours = parse_version(text)
-    assert ours is not None
-    assert ours.local == (Reference(text).local or "")
+def test_a_version_keeps_its_local_part() -> None:
+    found = parse_version("2.6.0+CU126")
+    assert found is not None
+    assert found.local == "cu126"
 
 
-@given(versions, st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), publics)
-def test_conditions_hold_as_packaging_says(version: str, sign: str, wanted: str) -> None:
-    specifier = f"{sign}{wanted}"
-    assert matches(version, specifier) == SpecifierSet(specifier, prereleases=True).contains(version)
-
-
-@given(versions, releases)
-def test_prefixes_match_as_packaging_says(version: str, release: str) -> None:
-    specifier = f"=={release}.*"
-    assert matches(version, specifier) == SpecifierSet(specifier, prereleases=True).contains(version)
-
-
-@pytest.mark.parametrize("text", ["", "present", "*geforce*", "~=1.0", "0.9", ">="])
+@pytest.mark.parametrize("text", ["", "present", "*geforce*", "0.9", ">="])
 def test_what_is_no_condition_on_versions_is_none(text: str) -> None:
     assert not is_specifier(text)
     with pytest.raises(ConfigError):
         matches("1.0", text)
-
-
-def test_what_is_no_version_satisfies_nothing() -> None:
-    assert not matches("unknown", ">=0")
 
 
 def book(rule: dict[str, Any] | None = None, **overrides: Any) -> Any:

@@ -45,8 +45,10 @@ def _strings(*parts: bytes) -> bytes:
     return b"".join(string(part) for part in parts)
 
 
-def ed25519_key() -> SoftKey:
-    private = ed25519.Ed25519PrivateKey.generate()
+def ed25519_key(seed: bytes | None = None) -> SoftKey:
+    """Make a key: the one of a seed of 32 bytes, or a new one."""
+    make = ed25519.Ed25519PrivateKey
+    private = make.from_private_bytes(seed) if seed else make.generate()
     point = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     name = b"ssh-ed25519"
     return SoftKey(name.decode(), _strings(name, point), lambda data: _strings(name, private.sign(data)))

@@ -9,7 +9,7 @@ from kit.signature.allowed_signers import parse_allowed_signers
 from kit.signature.patterns import matches
 from tests.unit.signature.soft_keys import ed25519_key, rsa_key
 
-KEY = ed25519_key()
+KEY = ed25519_key(bytes(range(32)))  # the same in every process: it names tests
 UTC_2026 = 1767225600.0
 
 

@@ -13,7 +13,7 @@ from kit.signature.trust import SIGNED, Rule, Trust, Verdict
 from tests.unit.signature.soft_keys import KEYS, SoftKey, certified, ed25519_key, rsa_key, sshsig
 
 MESSAGE = b"kit.json"
-KEY, AUTHORITY = ed25519_key(), ed25519_key()
+KEY, AUTHORITY = ed25519_key(bytes(range(32))), ed25519_key(bytes(range(1, 33)))  # they name tests
 LINE = f"*@example.com,alice cert-authority {AUTHORITY.line}\n"
 
 
