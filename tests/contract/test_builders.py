@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,22 +13,8 @@ from kit.images.docker_engine import DockerCommand
 from kit.images.lock_image import ImageResolver
 from kit.progress import NoProgress
 from kit.project.model import Mirrors
-from tests.lab import LabUnavailableError, online_engine, stop_online_engine
-from tests.lab.engine import answers
-from tests.lab.state import lab_folders
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[str]:
-    was_up = answers(lab_folders().engine_socket)
-    try:
-        yield online_engine()
-    except LabUnavailableError as error:
-        pytest.skip(str(error))
-    if not was_up:
-        stop_online_engine()
 
 
 class Forgetful(DockerCommand):
@@ -62,9 +47,9 @@ def _prepare_buildkit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_both_builders_make_an_image_that_works_and_says_the_same(
-    engine: str, monkeypatch: pytest.MonkeyPatch
+    docker_host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DOCKER_HOST", engine)
+    monkeypatch.setenv("DOCKER_HOST", docker_host)
     _prepare_buildkit(monkeypatch)
     buildkit, classic = _built(monkeypatch, "1"), _built(monkeypatch, "0")
     _docker("rmi", "--force", buildkit["Id"])

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import tarfile
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,22 +18,8 @@ from kit.images.registry_client import RegistryClient
 from kit.progress import NoProgress
 from kit.project.model import Mirrors, NamedImage
 from tests.contract.fake_registry import OCI, FakeRegistry, digest_of, running_registry
-from tests.lab import LabUnavailableError, online_engine, stop_online_engine
-from tests.lab.engine import answers
-from tests.lab.state import lab_folders
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[str]:
-    was_up = answers(lab_folders().engine_socket)
-    try:
-        yield online_engine()
-    except LabUnavailableError as error:
-        pytest.skip(str(error))
-    if not was_up:
-        stop_online_engine()
 
 
 def _hold_image(registry: FakeRegistry, text: bytes) -> str:
@@ -70,9 +55,9 @@ def _hold_image(registry: FakeRegistry, text: bytes) -> str:
 
 
 def test_what_was_locked_is_pulled_though_its_tag_has_moved(
-    engine: str, monkeypatch: pytest.MonkeyPatch
+    docker_host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DOCKER_HOST", engine)
+    monkeypatch.setenv("DOCKER_HOST", docker_host)
     with running_registry() as registry:
         registry.auth = "token"
         mirrors = Mirrors(registry={"registry.example": registry.host})

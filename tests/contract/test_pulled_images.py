@@ -32,9 +32,6 @@ from kit.workflow.bundle_places import Wanted
 from kit.workflow.make_bundle import BundleTools, make_bundle
 from tests.contract.fake_registry import OCI, FakeRegistry, digest_of, running_registry
 from tests.factories import project_document
-from tests.lab import LabUnavailableError, online_engine, stop_online_engine
-from tests.lab.engine import answers
-from tests.lab.state import lab_folders
 from tests.unit.bundle.fake_engine import tar_of
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -43,18 +40,11 @@ CREATED = "2026-05-01T12:30:00Z"
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[DockerEngine]:
-    was_up = answers(lab_folders().engine_socket)
-    try:
-        host = online_engine()
-    except LabUnavailableError as error:
-        pytest.skip(str(error))
-    monkeypatch.setenv("DOCKER_HOST", host)
-    made = DockerEngine(host)
+def engine(docker_host: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[DockerEngine]:
+    monkeypatch.setenv("DOCKER_HOST", docker_host)
+    made = DockerEngine(docker_host)
     yield made
     made.close()
-    if not was_up:
-        stop_online_engine()
 
 
 @pytest.fixture

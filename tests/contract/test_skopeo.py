@@ -19,25 +19,12 @@ from kit.bundle.folder_target import FolderTarget
 from kit.bundle.pack import pack_bundle
 from kit.bundle.source import BundleSource, open_bundle
 from kit.progress import NoProgress
-from tests.lab import LabUnavailableError, online_engine
 from tests.unit.bundle.factories import as_tarball, local_tree, pack_request
 from tests.unit.bundle.fake_engine import FakeEngine, tar_of
 
 pytestmark = pytest.mark.lab
 DIRECT = (1, 14)
 """The first version that takes zstd layers into an engine in one step."""
-
-
-@pytest.fixture(scope="module")
-def docker_host() -> str:
-    """The online machine's engine, of a classic store: its image ID is the digest of the config.
-
-    Starting it installs what is missing, skopeo too. It is left running for others.
-    """
-    try:
-        return online_engine()
-    except LabUnavailableError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

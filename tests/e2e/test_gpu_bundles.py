@@ -26,9 +26,7 @@ from tests.e2e.gpu_crossing import (
 )
 from tests.e2e.gpu_hosts import DRIVER, card_uuids, fit_gpus, given_gpus
 from tests.e2e.journey import Journey
-from tests.lab import Lab, LabUnavailableError, environment, online_engine, stop_online_engine
-from tests.lab.engine import answers
-from tests.lab.state import lab_folders
+from tests.lab import Lab, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,24 +41,12 @@ IDS = "0,1,4,5"
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[str]:
-    """The online machine's engine; left running when it ran before."""
-    ran = answers(lab_folders().engine_socket)
-    try:
-        yield online_engine()
-    except LabUnavailableError as error:
-        pytest.skip(str(error))
-    if not ran:
-        stop_online_engine()
-
-
-@pytest.fixture(scope="module")
-def images(engine: str) -> Iterator[dict[str, str]]:
+def images(docker_host: str) -> Iterator[dict[str, str]]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKER_HOST", engine)
-        made = make_images(engine)
+        patch.setenv("DOCKER_HOST", docker_host)
+        made = make_images(docker_host)
     yield made
-    remove_images(engine, made)
+    remove_images(docker_host, made)
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +67,12 @@ def lab(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="module")
 def big(
-    lab: Lab, images: dict[str, str], engine: str, tmp_path_factory: pytest.TempPathFactory
+    lab: Lab, images: dict[str, str], docker_host: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Journey]:
     """qwen3-32b on both hosts, shipped."""
     journey = Journey(tmp_path_factory.mktemp("big") / BIG, lab, environment(lab))
     lay_out(journey, BIG, {host: host for host in HOSTS}, "/aisys/kit")
-    pack(journey.folder, images, engine)
+    pack(journey.folder, images, docker_host)
     journey.kit("ship")
     yield journey
     shutil.rmtree(journey.folder)

@@ -13,9 +13,7 @@ import pytest
 from kit.bundle.docker_load import docker_load_chunks
 from kit.bundle.source import open_bundle
 from tests.e2e.ship_stage import KINDS, MIB, ROOT, Stage, build_kit_image, end, flip
-from tests.lab import Lab, LabUnavailableError, online_engine, stop_online_engine
-from tests.lab.engine import answers
-from tests.lab.state import lab_folders
+from tests.lab import Lab, LabUnavailableError
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 HOSTS = tuple(name for name, _ in KINDS)
@@ -23,19 +21,7 @@ CLASSIC = ("old", "mid")
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[str]:
-    """The online machine's engine, which keeps its images from one run to the next."""
-    was_up = answers(lab_folders().engine_socket)
-    try:
-        yield online_engine()
-    except LabUnavailableError as error:
-        pytest.skip(str(error))
-    if not was_up:
-        stop_online_engine()
-
-
-@pytest.fixture(scope="module")
-def stage(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(docker_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("ship")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KIT_LAB_NAME", "shiptest")
@@ -45,7 +31,7 @@ def stage(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
         except LabUnavailableError as error:
             pytest.skip(str(error))
         try:
-            made = Stage(lab, engine, build_kit_image(engine), folder)
+            made = Stage(lab, docker_host, build_kit_image(docker_host), folder)
             yield made
             made.remove_images()
         finally:

@@ -2,114 +2,21 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
-from dataclasses import dataclass, replace
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from kit.bundle.digest import blob_of
 from kit.errors import ConfigError, KitError, TransferError, UnreachableError, VerificationError
-from kit.hub.fetch_tree import fetch_from_hub
-from kit.hub.patience import Patience
-from kit.hub.pin_tree import pin_from_hub
-from kit.hub.pinned_hub import make_hub
-from kit.hub.requests_download import Tempo
-from kit.progress import NoProgress
-from kit.project.model import ModelSpec
 from tests.hub_server.faults import Cut, Fault, Longer, NoRange, Short, Slow, Status, Wrong, Zipped
-from tests.hub_server.repository import COMMIT, NAME, OTHER_COMMIT, TOKEN
-from tests.hub_server.server import SIGNATURE, Hub, running_hub
+from tests.hub_server.repository import COMMIT, NAME, OTHER_COMMIT
+from tests.hub_server.scene import FILES, LARGE, SMALL, SOON, Scene
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from kit.hub.port import HubClient
-    from kit.project.lock import TreePin
-
-LARGE = "sub/model.safetensors"
-SMALL = "config.json"
-FILES = {
-    SMALL: b'{"hidden_size": 64}',
-    LARGE: bytes(range(256)) * 8000,
-    "README.md": b"read me",
-    "空 格+&?.txt": b"a name that must be quoted",
-    "empty.txt": b"",
-}
-ORIGINS = {"huggingface": "huggingface_hub", "modelscope": "modelscope_hub"}
-QUICK = Tempo(connect=2, silence=0.6, window=0.5, least=1000)
-SOON = Patience(attempts=3, first_pause=0.01)
-
-
-class Told(NoProgress):
-    """Keeps what was said and counts bytes."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.counts: list[int] = []
-
-    def note(self, text: str) -> None:
-        self.lines.append(text)
-
-    def advance(self, task: str, amount: int) -> None:  # noqa: ARG002
-        self.counts.append(amount)
-
-
-@dataclass
-class Scene:
-    """One origin, its hub, and a cache."""
-
-    origin: str
-    hub: Hub
-    folder: Path
-    told: Told
-
-    @property
-    def client(self) -> HubClient:
-        return make_hub(self.origin, self.hub.endpoint, QUICK)
-
-    def pin(self, revision: str = "main", **spec: object) -> TreePin:
-        model = ModelSpec(source=self.origin, repo=NAME, revision=revision, **spec)  # type: ignore[arg-type]
-        return pin_from_hub("tiny", model, self.folder / "lock", self.client, self.told, SOON)
-
-    def fetch(self, pin: TreePin) -> dict[str, bytes]:
-        tree = fetch_from_hub(pin, self.folder / "cache", self.client, self.told, SOON)
-        return {file.path: file.place.read_bytes() for file in tree.files}
-
-
-@pytest.fixture(autouse=True)
-def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    look_up = socket.getaddrinfo
-
-    def checked(host: str, *rest: Any, **named: Any) -> Any:
-        if not str(host).startswith("127."):
-            raise AssertionError(f"a test asked for {host}")
-        return look_up(host, *rest, **named)
-
-    monkeypatch.setattr(socket, "getaddrinfo", checked)
-
-
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    with running_hub(dict(FILES)) as hub:
-        yield hub
-
-
-@pytest.fixture(params=list(ORIGINS))
-def scene(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, hub: Hub) -> Scene:
-    pytest.importorskip(ORIGINS[request.param])
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "MODELSCOPE_API_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    # The clients' own patience with a listing is minutes.
-    hurried = SimpleNamespace(sleep=lambda _: None, time=time.time, monotonic=time.monotonic)
-    monkeypatch.setattr("huggingface_hub.utils._http.time", hurried)
-    monkeypatch.setattr("modelscope_hub._legacy_api.time", hurried)
-    return Scene(request.param, hub, tmp_path, Told())
+    pass
 
 
 def test_a_repository_is_pinned_and_fetched(scene: Scene) -> None:
@@ -293,84 +200,6 @@ def test_a_branch_that_moved_is_a_drift(scene: Scene) -> None:
         with pytest.raises(VerificationError, match="main moved since it was locked"):
             scene.fetch(pin)
     assert scene.pin() != pin
-
-
-# Tokens
-
-
-@pytest.fixture
-def token(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("HF_TOKEN" if scene.origin == "huggingface" else "MODELSCOPE_API_TOKEN", TOKEN)
-    return TOKEN
-
-
-@pytest.mark.parametrize("closed", ["gated", "private"])
-def test_a_closed_repository_says_how_to_be_let_in(scene: Scene, closed: str) -> None:
-    scene.hub.repository.closed = closed
-    with pytest.raises(ConfigError, match=r"HF_TOKEN|MODELSCOPE_API_TOKEN"):
-        scene.fetch(scene.pin())
-
-
-@pytest.mark.parametrize("closed", ["gated", "private"])
-def test_a_token_opens_it_goes_to_the_hub_alone_and_is_kept_nowhere(
-    scene: Scene, token: str, closed: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    scene.hub.repository.closed = closed
-    assert scene.fetch(scene.pin()) == FILES
-    for seen in scene.hub.seen:
-        elsewhere = seen.host in scene.hub.store
-        assert (token in seen.authorization + seen.cookie) == (not elsewhere)
-    said = "".join([*scene.told.lines, *capfd.readouterr()])
-    written = b"".join(path.read_bytes() for path in scene.folder.rglob("*") if path.is_file())
-    assert token not in said
-    assert token.encode() not in written
-    assert any(seen.host in scene.hub.store for seen in scene.hub.seen)
-
-
-@pytest.mark.parametrize("fault", [Status(500), Status(403), Cut(0), Wrong()], ids=repr)
-@pytest.mark.usefixtures("token")
-def test_no_error_tells_a_token_or_a_signature(scene: Scene, fault: Fault) -> None:
-    pin = scene.pin()
-    scene.hub.faults[LARGE] += [fault] * 9
-    with pytest.raises(KitError) as caught:
-        scene.fetch(pin)
-    shown = "".join([str(caught.value), *scene.told.lines])
-    assert TOKEN not in shown
-    assert SIGNATURE not in shown
-
-
-def test_a_login_that_is_damaged_is_said_to_be(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    config = pytest.importorskip("modelscope_hub.config")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    # Without mirrors.hub the client goes where this says: never beyond loopback.
-    monkeypatch.setenv("MODELSCOPE_ENDPOINT", hub.endpoint)
-    monkeypatch.delenv("MODELSCOPE_API_TOKEN", raising=False)
-    # The client keeps one configuration for the whole process.
-    monkeypatch.setattr(config, "_default_config", None)
-    place = tmp_path / ".modelscope" / "credentials" / "cookies"
-    place.parent.mkdir(parents=True)
-    place.write_bytes(b"")
-    with pytest.raises(ConfigError, match="login cannot be read"):
-        make_hub("modelscope", None).list_files(NAME, "main")
-    assert hub.seen == []
-
-
-def test_a_mirror_does_not_get_the_login_that_was_made_for_the_hub(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("huggingface_hub.utils._headers.get_token", lambda: TOKEN)
-    monkeypatch.setattr("modelscope_hub.config.HubConfig.load_token", lambda _: TOKEN)
-    scene.fetch(scene.pin())
-    assert not [seen for seen in scene.hub.seen if TOKEN in seen.authorization + seen.cookie]
-
-
-@pytest.mark.parametrize("endpoint", ["hub.example", "ftp://hub.example", "https://me:secret@hub.example"])
-def test_a_mirror_is_a_whole_address_without_a_login(scene: Scene, endpoint: str) -> None:
-    with pytest.raises(ConfigError, match=r"mirrors\.hub") as caught:
-        make_hub(scene.origin, endpoint)
-    assert "secret@" not in str(caught.value)
 
 
 # Names
