@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
 
-.PHONY: setup lab-setup demo test test-fast test-lab test-e2e test-wheel test-cu126 lint bench bench-pack lab lab-down locks clean
+.PHONY: setup lab-setup demo test test-fast test-lab test-e2e test-wheel test-cu126 lint fuzz bench bench-pack lab lab-down locks clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -44,7 +44,12 @@ lint: setup ## ruff and mypy strict
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/mypy
 
+fuzz: setup ## coverage-guided fuzzing of every reader, FUZZ_SECONDS=600 in all (installs atheris)
+	@$(PY) -m uv pip install -q --python $(PY) "atheris>=2.3"
+	@nice -n 19 $(PY) -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),600)
+
 bench: setup lab-setup ## measured ratios against what one would type instead
+	@$(PY) -m tests.bench.flips docs/measurements/flips.md
 	@$(PY) -m tests.bench
 	@$(PY) -m tests.bench.pack
 

@@ -199,7 +199,7 @@ def _line(offset: int, blob: Blob) -> dict[str, Any]:
 def _parsed(line: str) -> dict[str, Any]:
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         # The line that a power cut tore.
         return {}
     return entry if isinstance(entry, dict) else {}

@@ -51,7 +51,7 @@ class KnownFiles:
         for line in lines:
             try:
                 path, size, changed, inode, digest = json.loads(line)
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 continue
             known._seen[path] = ((size, changed, inode), digest)
         return known

@@ -38,8 +38,8 @@ def normalised_config(config: bytes, diff_ids: Iterable[str]) -> bytes:
             kept["config"] = {key: value for key, value in settings.items() if key not in _BUILD_HOST}
         if kept.get("history"):
             kept["history"] = [{**entry, "created": CREATED} for entry in kept["history"]]
+        return json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise VerificationError(
             "an image's config is no config", where="docker save", why=str(error)
         ) from error
-    return json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

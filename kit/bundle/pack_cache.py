@@ -56,7 +56,7 @@ class PackCache:
         try:
             document = json.loads(file.read_bytes())
             return _parse(file, document) if document.get("format") == FORMAT else cls(file)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return cls(file)
 
     def save(self) -> None:

@@ -40,7 +40,7 @@ def _request(stdin: io.BufferedReader) -> dict[str, Any]:
     line = stdin.readline(REQUEST_LIMIT)
     try:
         request = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TransferError(
             "the request is not a JSON line", where="kit agent", why=repr(line[:80])
         ) from error

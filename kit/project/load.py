@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError
+from kit.written_yaml import parse_yaml
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -81,14 +82,11 @@ def parse_project(document: Any, where: str = "kit.yaml") -> Project:
 
 def load_project(path: Path) -> LoadedProject:
     """Read and check kit.yaml. Raises ConfigError."""
-    import yaml
-
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigError("no such file", where=str(path), fix="kit init, or name one with -f") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("cannot be read", where=str(path), why=str(error)) from error
-    except yaml.YAMLError as error:
-        raise ConfigError("not YAML", where=str(path), why=str(error).replace("\n", " ")) from error
+    document = parse_yaml(text, str(path))
     return LoadedProject(parse_project(document, str(path)), path.resolve().parent)

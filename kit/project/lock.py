@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError
@@ -117,8 +118,29 @@ def _tuples(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _is_text(value: Any) -> bool:
+    # Half a character (\ud800 in JSON) could never be written again.
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "str": _is_text,
+    "str | None": lambda value: value is None or _is_text(value),
+    "int": lambda value: type(value) is int and value >= 0,
+    "tuple[str, ...]": lambda value: isinstance(value, tuple) and all(map(_is_text, value)),
+}
+"""Whether a value is of a type, as the fields of the records name it."""
+
+
+def _checked(record: Any) -> Any:
+    for field in fields(record):
+        if field.type in _FITS and not _FITS[field.type](getattr(record, field.name)):
+            raise TypeError(f"{field.name}: {field.type} is needed")
+    return record
+
+
 def _record(kind: type[Any], value: dict[str, Any]) -> Any:
-    return kind(**{key: _tuples(item) for key, item in value.items()})
+    return _checked(kind(**{key: _tuples(item) for key, item in value.items()}))
 
 
 def _tree(value: dict[str, Any]) -> TreePin:
@@ -135,9 +157,10 @@ def parse_lock(data: bytes, where: str = "kit.lock") -> Lock:
             raise ConfigError("written by another version of kit", where=where, fix="kit lock")
         images = tuple(_record(ImageLock, item) for item in document.pop("images"))
         trees = tuple(_tree(item) for item in document.pop("trees"))
-        return Lock(images=images, trees=trees, **document)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        lock: Lock = _checked(Lock(images=images, trees=trees, **document))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigError("not a lock", where=where, why=str(error), fix="kit lock") from error
+    return lock
 
 
 def load_lock(path: Path) -> Lock:

@@ -13,12 +13,17 @@ def npm_package(text: str, place: str) -> Package | None:
     """Return the package that a package.json describes, or None when it names none."""
     try:
         document = json.loads(text)
-        name, version = document["name"], document["version"]
+        # JSON can hold half a character (\ud800), which no document can be written with.
+        name, version = (_whole(document[key]) for key in ("name", "version"))
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    if not isinstance(name, str) or not isinstance(version, str) or not name or not version:
+    if not name or not version:
         return None
     return Package("npm", name, version, _licences(document), place=place)
+
+
+def _whole(value: Any) -> str:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
 def _licences(document: dict[str, Any]) -> tuple[str, ...]:

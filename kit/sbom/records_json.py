@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 from kit.sbom.layer_records import LayerRecords
@@ -24,7 +24,7 @@ def parse_records(data: bytes) -> LayerRecords | None:
         document = json.loads(data)
         if document.pop("form") != FORM:
             return None
-        return LayerRecords(
+        records = LayerRecords(
             packages=tuple(
                 (path, tuple(_package(item) for item in found)) for path, found in document["packages"]
             ),
@@ -37,8 +37,24 @@ def parse_records(data: bytes) -> LayerRecords | None:
             emptied=tuple(document["emptied"]),
             unread=tuple(document["unread"]),
         )
+        _require_texts((records.packages, records.licences, records.links, records.gone, records.emptied))
+        _require_texts((records.unread, tuple((path, found or "") for path, found in records.distribution)))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+    return records
+
+
+def _require_texts(value: Any) -> None:
+    """Raise TypeError or ValueError unless there is nothing but texts in tuples and records."""
+    if isinstance(value, tuple):
+        for item in value:
+            _require_texts(item)
+    elif isinstance(value, Package | Distribution):
+        _require_texts(astuple(value))
+    elif isinstance(value, str):
+        value.encode()
+    else:
+        raise TypeError("a text is needed")
 
 
 def _package(item: dict[str, Any]) -> Package:

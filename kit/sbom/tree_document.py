@@ -7,8 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kit.errors import ConfigError
 from kit.sbom.cyclonedx import dump_document, licence_choice, properties, sha256_hash
 from kit.sbom.licence import distinct, known_licence, licence_of_text, shortened
+from kit.written_yaml import parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,12 +56,10 @@ _FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(\r?\n|\Z)", re.
 
 def _card_licences(text: str) -> tuple[str, ...]:
     """Return what the front matter of a model card says; a `license_name` makes `other` exact."""
-    import yaml
-
     front = _FRONT.match(text)
     try:
-        card = yaml.safe_load(front[1]) if front else None
-    except (yaml.YAMLError, RecursionError):
+        card = parse_yaml(front[1], "the model card") if front else None
+    except ConfigError:
         return ()
     if not isinstance(card, dict):
         return ()

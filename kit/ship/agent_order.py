@@ -56,6 +56,19 @@ class Order:
         return next(image for image in self.images if image.name == KIT_IMAGE)
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a text is needed")
+    value.encode()
+    return value
+
+
+def _offset(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise TypeError("an offset is needed")
+    return value
+
+
 PIPE = re.compile(r"^pipe-[0-9a-f]+$")
 
 
@@ -85,13 +98,13 @@ def parse_order(request: dict[str, Any], judge: Judge = NOTHING_DEMANDED.judge) 
         verdict = judge(data, signature, "the shipment")
         manifest = trusted_manifest(data)
         blobs = {blob.digest: blob for blob in manifest.blobs}
-        wanted = Wanted(tuple(request["images"]), tuple((kind, name) for kind, name in request["trees"]))
-        sends = tuple((blobs[digest], int(offset)) for digest, offset in request["sends"])
+        names = tuple((_text(kind), _text(name)) for kind, name in request["trees"])
+        wanted = Wanted(tuple(map(_text, request["images"])), names)
+        sends = tuple((blobs[digest], _offset(offset)) for digest, offset in request["sends"])
         keeps = tuple(blobs[digest] for digest in request["keeps"])
-        root, who = Path(request["root"]), str(request["who"])
-        pipe = str(request["pipe"])
-        store = Store(bool(request["store"]["containerd"]), str(request["store"]["version"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        root, who, pipe = Path(_text(request["root"])), _text(request["who"]), _text(request["pipe"])
+        store = Store(bool(request["store"]["containerd"]), _text(request["store"]["version"]))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise TransferError(
             "a request that this kit does not understand",
             why=f"{type(error).__name__}: {error}",

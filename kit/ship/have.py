@@ -27,7 +27,7 @@ ids=$(docker image ls --no-trunc --quiet </dev/null 2>/dev/null | sort -u)
 echo kit:end
 """
 
-_FILE = re.compile(r"^kit:(blob|partial) (\d+) \./([0-9a-f]{64})$")
+_FILE = re.compile(r"^kit:(blob|partial) ([0-9]{1,18}) \./([0-9a-f]{64})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ def _image(line: str) -> SeenImage | None:
     if len(words) != 4:  # noqa: PLR2004
         return None
     try:
-        tags, layers = json.loads(words[2]) or [], json.loads(words[3]) or []
-    except ValueError:
+        tags, layers = (tuple(map(str, json.loads(text) or ())) for text in words[2:])
+    except (ValueError, TypeError, RecursionError):
         return None
-    return SeenImage(words[1], tuple(map(str, tags)), tuple(map(str, layers)))
+    return SeenImage(words[1], tags, layers)
 
 
 def parse_have(text: str) -> Have:

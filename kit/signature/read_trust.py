@@ -17,6 +17,7 @@ from kit.errors import ConfigError
 from kit.signature.allowed_signers import parse_allowed_signers
 from kit.signature.policy import Policy, parse_policy
 from kit.signature.trust import Rule, Trust
+from kit.written_yaml import parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,12 +67,7 @@ def read_trust(env: Mapping[str, str] | None = None, *, allowed_signers: Path | 
 
 def read_rule(path: Path) -> Rule:
     """Return one policy with its allowed-signers file. Raises ConfigError."""
-    import yaml
-
-    try:
-        document = yaml.safe_load(read_guarded(path))
-    except yaml.YAMLError as error:
-        raise ConfigError("not YAML", where=str(path), why=str(error).replace("\n", " ")) from error
+    document = parse_yaml(read_guarded(path), str(path))
     return _rule(parse_policy(document, str(path)), str(path), path.parent)
 
 

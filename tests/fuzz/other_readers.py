@@ -1,0 +1,185 @@
+"""Readers of what images, models, registries and other machines say. As in `targets`."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import suppress
+from typing import Any
+
+from kit.bundle.normalise_config import normalised_config
+from kit.errors import KitError
+from kit.host.known_hosts import find_known
+from kit.images.registry_answers import (
+    check_config,
+    choose_platform,
+    descriptor,
+    media_type,
+    parse_challenges,
+    parse_document,
+    parse_token,
+)
+from kit.project.load import parse_project
+from kit.project.lock import differences, dump_lock, parse_lock
+from kit.sbom.image_contents import image_contents
+from kit.sbom.image_document import image_document
+from kit.sbom.layer_records import LayerObserver, LayerRecords
+from kit.sbom.read_document import read_document
+from kit.sbom.records_json import dump_records, parse_records
+from kit.sbom.tree_document import ListedFile, TreeContents, tree_document, tree_licences
+from kit.ship.agent_order import parse_order
+from kit.ship.frames import read_frames
+from kit.ship.have import parse_have
+from kit.signature.policy import parse_policy
+from kit.signature.seen import dump_seen, parse_seen
+from kit.written_yaml import parse_yaml
+
+DIGEST = "sha256:" + "0" * 64
+RECORDS = (
+    "var/lib/dpkg/status",
+    "var/lib/dpkg/status.d/base",
+    "lib/apk/db/installed",
+    "usr/share/doc/bash/copyright",
+    "etc/os-release",
+    "usr/lib/python3.11/site-packages/a-1.dist-info/METADATA",
+    "usr/lib/python3.11/site-packages/a-1.dist-info/LICENSE",
+    "app/node_modules/a/package.json",
+    "usr/local/include/python3.11/patchlevel.h",
+)
+"""Files of an image that describe packages, one of each kind."""
+
+
+def lock(data: bytes) -> None:
+    """kit.lock: what is read says what it says, and is written as it was."""
+    found = parse_lock(data)
+    assert parse_lock(dump_lock(found)) == found
+    assert not differences(found, found)
+    "".join((*found.pending, *(part.name for part in (*found.images, *found.trees)))).encode()
+    assert sum(file.size for tree in found.trees for file in tree.files) >= 0
+    other = parse_lock(
+        b'{"kit_lock":2,"images":[],"trees":[],"kit_version":"0","locked":"","project_digest":"",'
+        b'"stack":"cpu"}'
+    )
+    for line in (*differences(found, other), *differences(other, found)):
+        line.encode()
+
+
+def described(records: LayerRecords) -> None:
+    """Take records the whole way: to the cache and back, to a document, and back again."""
+    assert parse_records(dump_records(records)) == records
+    document = image_document("train", DIGEST, image_contents((records,)), "0.1.0")
+    bill = read_document(document, "document")
+    assert len(bill.packages) <= sum(len(found) for _, found in records.packages)
+
+
+def package_records(data: bytes) -> None:
+    """A file of an image that describes packages; the first byte says which."""
+    if not data:
+        return
+    name = RECORDS[data[0] % len(RECORDS)]
+    observer = LayerObserver()
+    assert observer.wants(name, len(data))
+    observer.take(name, data[1:])
+    described(observer.records)
+
+
+def kept_records(data: bytes) -> None:
+    """The record of a layer in the cache."""
+    found = parse_records(data)
+    if found is not None:
+        described(found)
+
+
+def bill_of_materials(data: bytes) -> None:
+    """A document that came in a bundle."""
+    bill = read_document(data, "document")
+    texts = [bill.system, bill.unread, *bill.licences, *(item.name for item in bill.packages)]
+    assert all(text.isprintable() for text in texts)
+    "".join(texts).encode()
+
+
+def model_card(data: bytes) -> None:
+    """README.md, config.json and LICENSE of a model, separated by zeros."""
+    texts = (part.decode("utf-8", "replace") for part in data.split(b"\0", 2))
+    licences = tree_licences(dict(zip(("README.md", "config.json", "LICENSE"), texts, strict=False)))
+    files = (ListedFile("w", DIGEST, 1),)
+    tree = TreeContents("model", "m", "modelscope:a/b@v1", DIGEST, files, licences)
+    read_document(tree_document(tree, "0.1.0"), "document")
+
+
+def built_config(data: bytes) -> None:
+    """An image's config as an engine gives it: normalising twice changes nothing more."""
+    once = normalised_config(data, (DIGEST,))
+    assert normalised_config(once, (DIGEST,)) == once
+
+
+def registry_answer(data: bytes) -> None:
+    """What a registry sends in place of a manifest, a config or a token."""
+    for read in (_manifest, _config, lambda document: parse_token(json.dumps(document).encode(), "r")):
+        with suppress(KitError):
+            read(parse_document(data, "registry"))
+
+
+def _manifest(document: dict[str, Any]) -> None:
+    media_type(document, "application/json")
+    choose_platform(document, "registry")
+    descriptor(document.get("config"), "registry")
+
+
+def _config(document: dict[str, Any]) -> None:
+    check_config(document, "registry")
+
+
+def challenge(data: bytes) -> None:
+    """A registry's WWW-Authenticate."""
+    parse_challenges((data.decode("latin-1"),))
+
+
+def order(data: bytes) -> None:
+    """What the agent on a host is asked to do; anybody who may start it can say anything."""
+    try:
+        request = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(request, dict):
+        found = parse_order(request)
+        assert all(offset >= 0 for _, offset in found.sends)
+
+
+def ship_stream(data: bytes) -> None:
+    """Blobs on the way to a host."""
+    stream = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type]
+    while True:
+        for piece in read_frames(stream):
+            assert piece
+
+
+def have(data: bytes) -> None:
+    """What a host says that it has."""
+    found = parse_have(data.decode("utf-8", "replace"))
+    assert all(size >= 0 for size in (*found.blobs.values(), *found.partial.values()))
+
+
+def _yaml(data: bytes) -> Any:
+    return parse_yaml(data.decode("utf-8", "replace"), "file")
+
+
+def project(data: bytes) -> None:
+    """kit.yaml."""
+    parse_project(_yaml(data))
+
+
+def policy(data: bytes) -> None:
+    """trust.yaml."""
+    parse_policy(_yaml(data), "trust.yaml")
+
+
+def seen_bundles(data: bytes) -> None:
+    """The record of bundles that were seen on this machine."""
+    found = parse_seen(data, "seen")
+    assert parse_seen(dump_seen(found), "seen") == found
+
+
+def known_hosts(data: bytes) -> None:
+    """A known_hosts file."""
+    find_known((data.decode("utf-8", "replace"),), "[gpu1]:2222")
