@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
 
-.PHONY: setup lab-setup demo test test-fast test-lab test-e2e test-wheel test-cu126 lint fuzz bench bench-pack lab lab-down locks clean
+.PHONY: setup lab-setup demo test test-fast test-lab test-e2e test-wheel test-cu126 lint fuzz bench bench-pack bench-builds lab lab-down locks clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -55,6 +55,9 @@ bench: setup lab-setup ## measured ratios against what one would type instead
 
 bench-pack: setup lab-setup ## packing and verifying against docker save and zstd; KIT_BENCH_IMAGES="A B" chooses
 	@$(PY) -m tests.bench.pack
+
+bench-builds: setup lab-setup ## how many bytes differ between two builds from nothing; 20 minutes, 30 GB
+	@$(PY) -m tests.bench.two_builds
 
 lab: lab-setup ## the intranet alone: HOSTS="gpu1:20.10 gpu2:26.1" chooses
 	@$(PYTHON) -m tests.lab up $(foreach host,$(HOSTS),--host $(host))

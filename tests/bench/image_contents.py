@@ -9,11 +9,11 @@ import tarfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from kit.bundle.cut_frames import cut_tar
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from kit.bundle.manifest import Image
 
 _CHUNK = 1 << 20
 
@@ -36,8 +36,6 @@ class LayerContents:
 
     digest: str
     """sha256 of the plain tar, as the engine gives it."""
-    packed: str
-    """sha256 of the plain tar as kit packs it."""
     size: int
     members: dict[str, Member]
 
@@ -61,13 +59,9 @@ class Comparison:
     size: int
     """Bytes of the first one's plain layers."""
     equal_layers: int
-    packed_equal: int
-    """Layers that are the same byte for byte as kit packs them."""
     layers: int
     raw_bytes: int
     """Bytes of plain layers that are not the same as the engine gives them, times and all."""
-    packed_bytes: int
-    """Bytes of layers that are not the same as kit packs them."""
     differences: tuple[Difference, ...]
 
     @property
@@ -111,13 +105,9 @@ def _layer(archive: tarfile.TarFile, name: str) -> LayerContents:
     assert plain is not None
     digest = _digest(plain)
     plain.seek(0)
-    packed = hashlib.sha256()
-    for frame in cut_tar(iter(lambda: plain.read(_CHUNK), b""), normalise=True):
-        packed.update(frame)
-    plain.seek(0)
     with tarfile.open(fileobj=plain, mode="r:") as layer:
         found = list(_members(layer))
-    return LayerContents(digest, packed.hexdigest(), info.size, dict(found))
+    return LayerContents(digest, info.size, dict(found))
 
 
 def compare(first: tuple[LayerContents, ...], second: tuple[LayerContents, ...]) -> Comparison:
@@ -126,10 +116,8 @@ def compare(first: tuple[LayerContents, ...], second: tuple[LayerContents, ...])
     return Comparison(
         size=sum(layer.size for layer in first),
         equal_layers=sum(a.digest == b.digest for a, b in pairs),
-        packed_equal=sum(a.packed == b.packed for a, b in pairs),
         layers=len(pairs),
         raw_bytes=sum(a.size for a, b in pairs if a.digest != b.digest),
-        packed_bytes=sum(a.size for a, b in pairs if a.packed != b.packed),
         differences=tuple(
             difference for number, (a, b) in enumerate(pairs) for difference in _differences(number, a, b)
         ),
@@ -147,3 +135,30 @@ def _differences(number: int, first: LayerContents, second: LayerContents) -> It
         else:
             what = "contents" if a.digest != b.digest else "attributes"
             yield Difference(number, path, what, size if what == "contents" else 0)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What differs between two builds of an image once they are packed."""
+
+    equal_layers: int
+    """Layers with the same plain bytes, the same compressed bytes and the same frames."""
+    plain_bytes: int
+    """Bytes of the other layers, plain."""
+    blob_bytes: int
+    """The same as they are stored."""
+    config: str
+    """`equal`, or the two digests: an image's identity."""
+
+
+def compare_packed(first: Image, second: Image) -> Packed:
+    """Return what differs between two images of bundles, digest by digest."""
+    pairs = list(zip(first.layers, second.layers, strict=True))
+    others = [a for a, b in pairs if a != b]
+    same = first.config == second.config and first.manifest == second.manifest
+    return Packed(
+        equal_layers=len(pairs) - len(others),
+        plain_bytes=sum(layer.plain_size for layer in others),
+        blob_bytes=sum(layer.size for layer in others),
+        config="equal" if same else f"{first.config.digest} and {second.config.digest}",
+    )

@@ -5,7 +5,8 @@ import json
 import tarfile
 from pathlib import Path
 
-from tests.bench.image_contents import compare, read_image
+from kit.bundle.manifest import Blob, Image, Layer
+from tests.bench.image_contents import compare, compare_packed, read_image
 
 
 def _layer(files: dict[str, bytes], mtime: int, mode: int = 0o644) -> bytes:
@@ -37,14 +38,14 @@ def _saved(folder: Path, name: str, *layers: bytes) -> Path:
     return path
 
 
-def test_times_alone_are_no_difference_once_packed(tmp_path: Path) -> None:
+def test_times_alone_are_no_difference_of_members(tmp_path: Path) -> None:
     first, second = (
         read_image(_saved(tmp_path, f"{time}.tar", _layer({"a": b"one", "b": b"two"}, time)))
         for time in (1_000, 2_000)
     )
     found = compare(first, second)
-    assert (found.layers, found.equal_layers, found.packed_equal) == (2, 0, 2)
-    assert (found.differences, found.differing_bytes, found.packed_bytes) == ((), 0, 0)
+    assert (found.layers, found.equal_layers, found.raw_bytes) == (2, 0, found.size)
+    assert (found.differences, found.differing_bytes) == ((), 0)
 
 
 def test_contents_attributes_and_missing_files_are_told_apart(tmp_path: Path) -> None:
@@ -64,3 +65,17 @@ def test_contents_attributes_and_missing_files_are_told_apart(tmp_path: Path) ->
     other = read_image(_saved(tmp_path, "3.tar", _layer({"a": b"three"}, 1, mode=0o755)))
     (only,) = compare(second[:1], other[:1]).differences
     assert (only.what, only.size) == ("attributes", 0)
+
+
+def _packed(config: str, *layers: tuple[str, str]) -> Image:
+    stored = tuple(Layer(digest, 10, plain, 40, Blob(f"index of {digest}", 1)) for digest, plain in layers)
+    return Image("train", Blob(config, 1), Blob(f"manifest of {config}", 1), stored)
+
+
+def test_packed_images_are_equal_when_every_layer_and_the_config_are() -> None:
+    image = _packed("c", ("a", "A"), ("b", "B"))
+    found = compare_packed(image, image)
+    assert (found.equal_layers, found.plain_bytes, found.blob_bytes, found.config) == (2, 0, 0, "equal")
+    found = compare_packed(image, _packed("d", ("a", "A"), ("x", "B")))
+    assert (found.equal_layers, found.plain_bytes, found.blob_bytes) == (1, 40, 10)
+    assert found.config == "c and d"
