@@ -67,7 +67,7 @@ def build_image(
         return BuiltInEngine(name, _pull(lock, builder))
     pins = find_stack(stack)
     rule = pins.built_image(name)
-    packages = locked_packages(rule, pins, lock.packages_digest, builder.installer, mirrors.pip)
+    packages = locked_packages(rule, pins, lock, builder.installer, mirrors.pip)
     recipe = Recipe(rule, pins, packages).with_base_digest(lock.base_digest)
     if recipe.digest != lock.inputs_digest:
         raise ConfigError(

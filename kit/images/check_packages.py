@@ -23,6 +23,6 @@ def broken_package_rules(stack: Stack, packages: PackageLock) -> tuple[Broken, .
     return broken_rules(load_rules(), "image", facts)
 
 
-def check_packages(name: str, stack: Stack, packages: PackageLock) -> None:
-    """Raise ConfigError when packages of an image do not go together."""
-    refuse(broken_package_rules(stack, packages), f"packages of {name}/{stack.name}")
+def check_packages(name: str, stack: Stack, packages: PackageLock, where: str = "") -> None:
+    """Raise ConfigError when packages of an image do not go together. `where` names the key that says so."""
+    refuse(broken_package_rules(stack, packages), where or f"packages of {name}/{stack.name}")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from kit.images.stacks import BuiltImage, Stack
     from kit.images.uv_subprocess import Installer
+    from kit.project.lock import ImageLock
 
 
 def locks_folder() -> Path:
@@ -47,10 +48,19 @@ def kept_packages(brought: PackageLock, digest: str | None) -> PackageLock | Non
     return found if whole and found.digest == digest else None
 
 
+def own_packages(lock: ImageLock) -> PackageLock | None:
+    """Return the packages that kit.lock itself lists, where kit.yaml asks for some; otherwise None."""
+    return parse_packages("\n".join(lock.pins), "kit.lock") if lock.pins else None
+
+
 def locked_packages(
-    rule: BuiltImage, stack: Stack, digest: str, installer: Installer, pip_mirror: str | None
+    rule: BuiltImage, stack: Stack, lock: ImageLock, installer: Installer, pip_mirror: str | None
 ) -> PackageLock:
     """Return the packages that kit.lock names by digest. Raises ConfigError when they are others by now."""
+    digest = lock.packages_digest or ""
+    own = own_packages(lock)
+    if own is not None and own.digest == digest:
+        return own
     brought = read_packages(rule, stack)
     found = kept_packages(brought, digest) or complete_packages(rule, stack, installer, pip_mirror)
     if found.digest != digest:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError, TransferError
+from kit.images.asked_packages import lines_of, merged, named_packages, stack_requirements
 from kit.images.check_packages import check_packages
-from kit.images.completed_packages import complete_packages, kept_packages
+from kit.images.completed_packages import complete_packages, kept_packages, own_packages
 from kit.images.image_inputs import Recipe, read_packages
+from kit.images.lock_packages import Resolver
 from kit.images.registry_client import RegistryClient
 from kit.images.stacks import BuiltImage, PulledImage, UpstreamImage, find_stack
-from kit.images.uv_subprocess import UvSubprocess
+from kit.images.uv_subprocess import UnsolvableError, UvSubprocess
 from kit.project.image_reference import mirrored, parse_reference
 from kit.project.lock import ImageLock
 from kit.project.model import NamedImage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kit.images.packages import PackageLock
     from kit.images.registry_client import Registry
     from kit.images.stacks import Stack
@@ -37,6 +41,8 @@ class ImageResolver:
     offline: bool
     registry: Registry = field(default_factory=RegistryClient)
     installer: Installer = field(default_factory=UvSubprocess)
+    asked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Packages that kit.yaml asks for, by image."""
 
     def lock(self, image: str | NamedImage, before: ImageLock | None = None) -> ImageLock:
         """Return the resolved inputs of an image; what no network gives is listed as pending.
@@ -63,8 +69,12 @@ class ImageResolver:
         return ImageLock(name, image.reference, digest, f"sha256:{inputs}", None, pending, PLATFORM)
 
     def _built(self, rule: BuiltImage, stack: Stack, before: ImageLock | None) -> ImageLock:
-        packages, pending = self._packages(rule, stack, before)
-        check_packages(rule.name, stack, packages)
+        asked = self.asked.get(rule.name, ())
+        packages, pending = (
+            self._asked_packages(rule, stack, asked, before) if asked else self._packages(rule, stack, before)
+        )
+        check_packages(rule.name, stack, packages, f"packages.{rule.name}" if asked else "")
+        pins = lines_of(packages) if asked and not pending else ()
         digest, platform = None, ""
         if isinstance(rule.base, PulledImage):
             digest, base_pending = self._pin(rule.base, before)
@@ -73,7 +83,9 @@ class ImageResolver:
             pending = (*pending, *self._pin(rule.devel, None)[1])
         recipe = Recipe(rule, stack, packages).with_base_digest(digest)
         base = rule.base.reference
-        return ImageLock(rule.name, base, digest, recipe.digest, packages.digest, pending, platform)
+        return ImageLock(
+            rule.name, base, digest, recipe.digest, packages.digest, pending, platform, asked, pins
+        )
 
     def _pin(self, image: PulledImage, before: ImageLock | None) -> tuple[str | None, tuple[str, ...]]:
         """Return the digest to pull; one that was given is kept, and confirmed where that can be had."""
@@ -111,6 +123,37 @@ class ImageResolver:
             return kept, ()
         reason = f"needs PyTorch's {stack.torch_backend} index"
         return brought, tuple(f"{requirement} ({reason})" for requirement in brought.pending)
+
+    def _asked_packages(
+        self, rule: BuiltImage, stack: Stack, asked: tuple[str, ...], before: ImageLock | None
+    ) -> tuple[PackageLock, tuple[str, ...]]:
+        """Return the stack's packages with those that kit.yaml asks for, and what they pull in.
+
+        What cannot go together is refused before anybody is asked.
+        """
+        key = f"packages.{rule.name}"
+        brought = read_packages(rule, stack)
+        requirements = merged(stack_requirements(rule, stack), asked)
+        check_packages(rule.name, stack, named_packages(requirements, brought), key)
+        if not self.offline:
+            # The day that the stack was resolved as of says nothing of what somebody wants beside it.
+            resolver = Resolver(
+                replace(rule, as_of=None), stack, self.installer, self.mirrors.pip, preferred=brought
+            )
+            resolve = resolver.resolve_without_index if rule.unreachable else resolver.resolve
+            try:
+                return resolver.complete(resolve("".join(f"{line}\n" for line in requirements))), ()
+            except UnsolvableError as error:
+                fix = f"correct {key} in kit.yaml"
+                raise ConfigError(
+                    "these packages do not go together", where=key, why=error.why, fix=fix
+                ) from error
+            except TransferError as error:
+                reason = _one_line(error)
+        else:
+            reason = "needs a package index"
+        known = own_packages(before) if before and before.asked == asked else None
+        return (known, ()) if known else (brought, tuple(f"{line} ({reason})" for line in asked))
 
 
 def _one_line(error: TransferError) -> str:

@@ -26,8 +26,14 @@ class Resolver:
     installer: Installer
     pip_mirror: str | None = None
 
+    preferred: PackageLock | None = None
+    """Releases to keep where the requirements allow it; otherwise the newest are taken."""
+
     def resolve(self, requirements: str, options: tuple[str, ...] = ()) -> PackageLock:
-        """Return the pins of the requirements and everything they need. Raises TransferError."""
+        """Return the pins of the requirements and everything they need.
+
+        Raises TransferError, UnsolvableError when the requirements contradict each other.
+        """
         index = torch_index(self.stack, requirements, self.installer.wheel_files())
         return self._compile(requirements, (*index, *options))
 
@@ -36,13 +42,16 @@ class Resolver:
 
         Those packages are pending in the result; everything that they require is pinned.
         """
-        pending = tuple(package.requirement for package in self.rule.unreachable)
+        unreachable = tuple(package.requirement for package in self.rule.unreachable)
         with TemporaryDirectory(prefix="kit-stand-in-") as folder:
             for package in self.rule.unreachable:
                 _write_metadata_wheel(Path(folder), package)
             found = self._compile(requirements, ("--find-links", folder))
-        pins = tuple(pin for pin in found.pins if f"{pin.name}=={pin.version}" not in pending)
-        return PackageLock(pins, pending)
+        pins = {f"{pin.name}=={pin.version}": pin for pin in found.pins}
+        return PackageLock(
+            tuple(pin for text, pin in pins.items() if text not in unreachable),
+            tuple(text for text in unreachable if text in pins),
+        )
 
     def _compile(self, requirements: str, options: tuple[str, ...]) -> PackageLock:
         with TemporaryDirectory(prefix="kit-lock-") as folder:
@@ -50,9 +59,14 @@ class Resolver:
             wanted.write_text(requirements, encoding="utf-8")
             overrides = Path(folder) / "overrides.txt"
             overrides.write_text(override_lines(self.rule), encoding="utf-8")
-            argv = compile_argv(self.rule, self.stack, wanted, overrides, options)
+            kept = None
+            if self.preferred is not None:
+                kept = Path(folder) / f"{self.stack.name}.lock"
+                kept.write_text(self.preferred.text, encoding="utf-8")
+            argv = compile_argv(self.rule, self.stack, wanted, overrides, options, kept)
             printed = self.installer.run(UvCommand(argv, index_env(os.environ, self.pip_mirror)))
-        return parse_packages(printed, f"images/{self.rule.name}/{self.stack.name}.lock")
+            text = printed if kept is None else kept.read_text(encoding="utf-8")
+        return parse_packages(text, f"images/{self.rule.name}/{self.stack.name}.lock")
 
     def complete(self, lock: PackageLock) -> PackageLock:
         """Return the lock with the hashes of what is pending. Raises TransferError when no index has them."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError
 from kit.images.base_image import base_tag, root_digest
-from kit.images.completed_packages import kept_packages
+from kit.images.completed_packages import kept_packages, own_packages
 from kit.images.image_inputs import read_packages
 from kit.images.install_packages import package_set_name
 from kit.images.packages import partition
@@ -63,7 +63,7 @@ def needed_by(lock: Lock) -> Needed:
 
 def _needed_by_image(image: ImageLock, stack: Stack, packages_digest: str) -> Needed:
     rule = stack.built_image(image.name)
-    brought = read_packages(rule, stack)
+    brought = own_packages(image) or read_packages(rule, stack)
     packages = brought if brought.digest == packages_digest else kept_packages(brought, packages_digest)
     if packages is None:
         raise ConfigError(

@@ -70,12 +70,21 @@ def _wheels_only(rule: BuiltImage) -> tuple[str, ...]:
 
 
 def compile_argv(
-    rule: BuiltImage, stack: Stack, requirements: Path, overrides: Path, options: tuple[str, ...] = ()
+    rule: BuiltImage,
+    stack: Stack,
+    requirements: Path,
+    overrides: Path,
+    options: tuple[str, ...] = (),
+    preferred: Path | None = None,
 ) -> tuple[str, ...]:
-    """Return the command that prints the lock of the requirements in a file."""
+    """Return the command that prints the lock of the requirements in a file.
+
+    With `preferred`, it turns the lock in that file into the new one instead, and keeps of it what it can.
+    """
     return (
         *(sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--generate-hashes"),
-        *("--no-header", "--no-annotate", "--upgrade"),
+        *("--no-header", "--no-annotate"),
+        *(("--upgrade",) if preferred is None else ("--output-file", str(preferred))),
         *_target(stack),
         *_wheels_only(rule),
         *(("--exclude-newer", rule.as_of) if rule.as_of else ()),

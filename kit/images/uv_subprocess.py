@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 _LAST_LINES = 15
 
 
+class UnsolvableError(TransferError):
+    """No set of packages that the indexes have fulfils the requirements."""
+
+
 class Installer(Protocol):
     """Runs a command of `kit.images.uv_command`."""
 
     def run(self, command: UvCommand) -> str:
-        """Return what it printed. Raises TransferError when packages cannot be had."""
+        """Return what it printed. Raises TransferError when packages cannot be had, or UnsolvableError."""
 
     def wheel_files(self) -> tuple[str, ...]:
         """Return the names of the files in the local wheel folders that uv is told of."""
@@ -29,7 +33,7 @@ class UvSubprocess:
     """Runs uv as a subprocess."""
 
     def run(self, command: UvCommand) -> str:
-        """Return what it printed. Raises TransferError when packages cannot be had."""
+        """Return what it printed. Raises TransferError when packages cannot be had, or UnsolvableError."""
         done = subprocess.run(
             command.argv,
             env={**os.environ, **dict(command.env)},
@@ -42,7 +46,9 @@ class UvSubprocess:
         if "No module named uv" in done.stderr:
             raise ConfigError("uv is not installed beside kit", why=command.argv[0], fix="pip install uv")
         last = "\n".join(done.stderr.strip().splitlines()[-_LAST_LINES:])
-        raise TransferError(
+        # uv's own words; its exit code is 1 for this and 2 for what it could not fetch, today.
+        kind = UnsolvableError if "No solution found" in done.stderr else TransferError
+        raise kind(
             "packages cannot be had",
             where="uv",
             why=last,

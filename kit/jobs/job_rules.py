@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kit.jobs.versions import PINS
+from kit.jobs.versions import version_of
 from kit.project.model import ExportJob, ServeJob, TrainJob
 from kit.rules.evaluate import Broken, broken_rules
 from kit.rules.refuse import refuse
@@ -25,7 +25,7 @@ def job_facts(project: Project, name: str) -> dict[str, tuple[str, ...]]:
     job = project.jobs[name]
     found: dict[str, tuple[str, ...]] = {"stack": (project.stack,), "kind": (job.kind,)}
     program = job.engine if isinstance(job, ServeJob) else "llamafactory"
-    version = PINS[project.stack].get(program)
+    version = version_of(project, program)
     args: Mapping[str, Any] = {}
     if isinstance(job, TrainJob | ExportJob | ServeJob):
         args = job.args

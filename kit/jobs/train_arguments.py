@@ -39,8 +39,10 @@ _HALF = ("bf16", "fp16", "pure_bf16")
 
 
 def check_template(key: str, template: str, version: str) -> None:
-    """Raise ConfigError when that version of LLaMA-Factory has no such chat template."""
+    """Raise ConfigError when that version of LLaMA-Factory has no such chat template, as far as kit knows."""
     listed = data_folder("templates") / "llamafactory" / f"chat-templates-{version}.txt"
+    if not listed.is_file():
+        return
     known = tuple(listed.read_text(encoding="utf-8").split())
     if template not in known:
         close = nearest(template, known) if len(template) > 1 else ""

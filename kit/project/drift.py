@@ -49,6 +49,9 @@ def lock_drifts(lock: Lock, stack: str, project_digest: str, kit_version: str) -
 def image_drifts(locked: ImageLock, now: ImageLock) -> Iterator[Drift]:
     """Yield what differs between an image's lock and its inputs now."""
     part = part_name(locked)
+    if locked.asked != now.asked:
+        yield Drift(part, "project", "packages", " ".join(locked.asked) or NONE, " ".join(now.asked) or NONE)
+        return
     found = False
     if locked.base != now.base:
         found = True
@@ -59,7 +62,7 @@ def image_drifts(locked: ImageLock, now: ImageLock) -> Iterator[Drift]:
     if locked.packages_digest != now.packages_digest:
         found = True
         before, after = locked.packages_digest or NONE, now.packages_digest or NONE
-        yield Drift(part, "packages", "package lock that kit brings", before, after)
+        yield Drift(part, "packages", "locked packages", before, after)
     if not found and locked.inputs_digest != now.inputs_digest:
         what = "Dockerfile, smoke test or rules that kit brings"
         yield Drift(part, "inputs", what, locked.inputs_digest, now.inputs_digest)

@@ -39,6 +39,10 @@ class ImageLock:
     pending: tuple[str, ...] = ()
     platform: str = ""
     """`linux/amd64` where `base_digest` names a pulled image; empty for a root made on the spot."""
+    asked: tuple[str, ...] = ()
+    """The packages that kit.yaml asks for in it."""
+    pins: tuple[str, ...] = ()
+    """Everything that these and the stack's own resolve to, with hashes; empty when it asks for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,8 @@ class Lock:
 def project_digest(project: Project) -> str:
     """Return the sha256 of the part of kit.yaml that decides what a bundle holds."""
     wanted = project.model_dump(mode="json", include={"stack", "images", "models", "datasets"})
+    if project.packages:
+        wanted["packages"] = project.model_dump(mode="json", include={"packages"})["packages"]
     return "sha256:" + hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
 
 

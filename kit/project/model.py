@@ -15,6 +15,9 @@ from kit.errors import ConfigError
 from kit.project.image_reference import check_mirror, parse_reference
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
+_PACKAGE = re.compile(
+    r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(\[[A-Za-z0-9._,-]+\])?==[0-9][A-Za-z0-9.!_-]*(\+[A-Za-z0-9._-]+)?"
+)
 
 
 def _check_name(value: str) -> str:
@@ -50,6 +53,12 @@ def _check_image(value: str) -> str:
     return value
 
 
+def _check_package(value: str) -> str:
+    if not _PACKAGE.fullmatch(value):
+        raise ValueError("write NAME==VERSION, e.g. peft==0.15.1: what is not exact is no pin")
+    return value
+
+
 def _check_registry(value: str | Mapping[str, str]) -> str | Mapping[str, str]:
     try:
         for place in (value,) if isinstance(value, str) else value.values():
@@ -63,6 +72,7 @@ Name = Annotated[str, AfterValidator(_check_name)]
 AbsolutePath = Annotated[str, AfterValidator(_check_absolute)]
 Gpus = Annotated[int | str, AfterValidator(_check_gpus)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+PackagePin = Annotated[str, AfterValidator(_check_package)]
 
 
 class Section(BaseModel):
@@ -218,6 +228,8 @@ def _kind_of_image(value: Any) -> str:
 
 OwnImage = Literal["train", "serve", "serve-sglang", "data"]
 """The images that a stack brings."""
+BuiltImageName = Literal["train", "serve", "serve-sglang"]
+"""Those of them that kit builds."""
 ImageEntry = Annotated[
     Annotated[OwnImage, Tag("ours")] | Annotated[NamedImage, Tag("named")], Discriminator(_kind_of_image)
 ]
@@ -232,6 +244,8 @@ class Project(Section):
     stack: Literal["cpu", "cu126"]
     mirrors: Mirrors = Mirrors()
     images: tuple[ImageEntry, ...] = ()
+    packages: Mapping[BuiltImageName, tuple[PackagePin, ...]] = {}
+    """Python packages to add to an image that kit builds, or to have there at another release."""
     models: Mapping[Name, ModelSpec] = {}
     datasets: Mapping[Name, DatasetSpec] = {}
     hosts: Mapping[Name, HostSpec] = {}

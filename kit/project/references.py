@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import get_args
 
 from kit.project.model import DataJob, ExportJob, NamedImage, OwnImage, Project, ServeJob, TrainJob
+from kit.project.requirement import distribution_name
 
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
@@ -60,6 +61,7 @@ def complaints(project: Project) -> Iterator[tuple[str, str]]:
         if _image_of(job) not in project.images:
             yield "images", f"job {name!r} needs the image {_image_of(job)!r}; add it to images"
     yield from _image_complaints(project)
+    yield from _package_complaints(project)
 
 
 def _image_complaints(project: Project) -> Iterator[tuple[str, str]]:
@@ -72,3 +74,15 @@ def _image_complaints(project: Project) -> Iterator[tuple[str, str]]:
         if isinstance(image, NamedImage):
             for place, host in enumerate(image.hosts):
                 yield from _unknown(f"images[{index}].hosts[{place}]", "host", host, tuple(project.hosts))
+
+
+def _package_complaints(project: Project) -> Iterator[tuple[str, str]]:
+    for image, packages in project.packages.items():
+        if image not in project.images:
+            yield f"packages.{image}", f"the image {image!r} is not carried; add it to images"
+        seen: set[str] = set()
+        for index, pin in enumerate(packages):
+            name = distribution_name(pin)
+            if name in seen:
+                yield f"packages.{image}[{index}]", f"{name} is named twice"
+            seen.add(name)

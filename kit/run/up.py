@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kit.errors import UnfitError
+from kit.jobs.job_rules import check_job
 from kit.run.api_key import api_key_of
 from kit.run.describe_run import make_run_id
 from kit.run.endpoint import Endpoint, reachable_address
@@ -99,6 +100,7 @@ def up(
     clock = toolbox.clock
     started = clock.monotonic()
     names = job_hosts(loaded.project, request.job)
+    check_job(loaded.project, request.job)
     with open_hosts(loaded, names, toolbox.connect) as hosts:
         progress.start(task := f"look at {', '.join(names)}")
         machines = make_machines(hosts, loaded.project.hosts, toolbox)

@@ -49,7 +49,8 @@ def _images(loaded: LoadedProject, *, offline: bool, before: Lock | None) -> Ite
     from kit.project.model import NamedImage
 
     project = loaded.project
-    resolver = ImageResolver(project.stack, project.mirrors, offline)
+    asked = {str(name): packages for name, packages in project.packages.items()}
+    resolver = ImageResolver(project.stack, project.mirrors, offline, asked=asked)
     for image in (KIT_IMAGE, *project.images):
         name = image.name if isinstance(image, NamedImage) else image
         earlier = before.image(name) if before else None

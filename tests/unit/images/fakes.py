@@ -87,9 +87,14 @@ class FakeInstaller:
     out_of_reach: bool = False
     commands: list[UvCommand] = field(default_factory=list)
     requirements: list[str] = field(default_factory=list)
+    preferred: list[str] = field(default_factory=list)
+    """What stood in the files that locks were written to."""
+    failure: TransferError | None = None
 
     def run(self, command: UvCommand) -> str:
         self.commands.append(command)
+        if self.failure is not None:
+            raise self.failure
         if self.out_of_reach:
             raise TransferError("packages cannot be had")
         self.requirements.append(Path(command.argv[-1]).read_text(encoding="utf-8"))
@@ -98,6 +103,11 @@ class FakeInstaller:
             for name, data in self.files.items():
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
                 (target / name).write_bytes(data)
+        if "--output-file" in command.argv:
+            written = Path(command.argv[command.argv.index("--output-file") + 1])
+            self.preferred.append(written.read_text(encoding="utf-8"))
+            written.write_text(self.printed, encoding="utf-8")
+            return ""
         return self.printed
 
     def wheel_files(self) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ def test_what_is_as_it_was_locked_passes(tmp_path: Path) -> None:
         (
             replace(IMAGE, packages_digest=sha("p2"), inputs_digest=sha("x")),
             "packages",
-            "package lock that kit brings",
+            "locked packages",
         ),
         (replace(IMAGE, inputs_digest=sha("x")), "inputs", "Dockerfile, smoke test or rules that kit brings"),
         (replace(IMAGE, base="python:3.12", base_digest=sha("y")), "inputs", "base"),
