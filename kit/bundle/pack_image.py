@@ -58,9 +58,10 @@ class _CachedLayers:
     def take(self, name: str, size: int, plain: Iterable[bytes]) -> TakenLayer:
         kept = self.as_is or self._looks_kept(name)
         hasher, watch = Hasher(), LayerWatch()
-        layer = store_layer(hasher.watch(plain), self.store, self.frames, normalise=not kept, watch=watch)
+        given = plain if kept else hasher.watch(plain)
+        layer = store_layer(given, self.store, self.frames, normalise=not kept, watch=watch)
         self.inventories.keep(layer.diff_id, watch.records())
-        taken = self._remember(TakenLayer(hasher.digest, layer), kept=kept)
+        taken = self._remember(TakenLayer(layer.diff_id if kept else hasher.digest, layer), kept=kept)
         self.cache.names[f"{size} {name}"] = taken.diff_id
         with writing(self.cache.file):
             self.cache.save()
