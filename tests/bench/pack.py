@@ -1,7 +1,8 @@
 """`make bench-pack`: packing and verifying against docker save and zstd, both in one run. Ratios only.
 
 KIT_BENCH_IMAGES="A B" names any images of the engine; without it, stack cpu's train and serve images
-are taken, built as `kit bundle` builds them. KIT_BENCH_MODEL_BYTES is the size of the model (1 GB).
+are taken, built as `kit bundle` builds them. KIT_BENCH_MODEL_BYTES is the size of the model (1 GB);
+KIT_BENCH_ROUNDS (2) packs so often from nothing, in turn with the other way, and takes the best of each.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ BENCH = Path(
     os.environ.get("KIT_BENCH_FOLDER") or Path(__file__).resolve().parents[2] / "build" / "bench-pack"
 )
 PACKAGE = os.environ.get("KIT_BENCH_PACKAGE", "yaml")
+ROUNDS = int(os.environ.get("KIT_BENCH_ROUNDS", "2"))
 PAUSE = 0.2
 MB = 1_000_000
 
@@ -48,8 +50,10 @@ class Ran:
     """A command that ended well."""
 
     seconds: float
+    processor: float
+    """Seconds of processor time, the engine's aside."""
     peak_memory: int
-    """Bytes of the largest process."""
+    """Bytes of the largest process; packing is one."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def run(*argv: str) -> Ran:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, argv
-    return Ran(time.monotonic() - started, usage.ru_maxrss * 1024)
+    return Ran(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
 def shell(line: str) -> Ran:
@@ -139,58 +143,65 @@ def stored_frames(source: BundleSource, image: Image) -> dict[bytes, tuple[int, 
     return found
 
 
-def first_rows(images: dict[str, str], model: Path, wanted: Path, scratch: Path) -> list[Row]:
-    """Measure packing for the first time, and again when nothing changed."""
+def save_and_compress(references: str, model: Path, scratch: Path) -> tuple[Ran, int]:
+    """Do what one would type; return what it took and the bytes of the images."""
     saved, weights = scratch / "saved.zst", scratch / "model.zst"
-    references = " ".join(map(shlex.quote, images.values()))
-    out = scratch / "bundle"
-    shell(f"docker save {references} > /dev/null")  # both ways find the images in memory
-    other = shell(
+    ran = shell(
         f"docker save {references} | zstd -q -T0 -3 -f -o {saved} && "
         f"zstd -q -T0 -3 -f {model} -o {weights} && sync"
     )
-    with peak_disk(out) as peak:
-        kit = pack(wanted, out)
-    floor = shell(f"docker save {references} > /dev/null")
-    again = pack(wanted, out)
-    final, joint = allocated(out), saved.stat().st_size
-    manifest = open_bundle(out).manifest
-    size = image_bytes(manifest)
-    against = "docker save | zstd -T0 -3"
+    size = saved.stat().st_size
     weights.unlink()
     saved.unlink()
+    return ran, size
+
+
+def pack_from_nothing(wanted: Path, out: Path) -> tuple[Ran, int]:
+    """Pack for the first time; return what it took and the most bytes on the disk meanwhile."""
+    shutil.rmtree(out, ignore_errors=True)
+    with peak_disk(out) as peak:
+        ran = pack(wanted, out)
+    return ran, peak[0]
+
+
+def first_rows(images: dict[str, str], model: Path, wanted: Path, scratch: Path) -> list[Row]:
+    """Measure packing for the first time, and again when nothing changed; the best of some rounds."""
+    references = " ".join(map(shlex.quote, images.values()))
+    out = scratch / "bundle"
+    floor = shell(f"docker save {references} > /dev/null")  # both ways find the images in memory
+    others, kits = [], []
+    for _ in range(ROUNDS):  # in turn, so that what else the machine does hits both
+        others.append(save_and_compress(references, model, scratch))
+        kits.append(pack_from_nothing(wanted, out))
+    (other, joint), (kit, disk) = (min(runs, key=lambda each: each[0].seconds) for runs in (others, kits))
+    again = pack(wanted, out)
+    final, size = allocated(out), image_bytes(open_bundle(out).manifest)
+    against = "docker save | zstd -T0 -3"
     return [
+        seconds_row("pack images and model", kit, against, other),
         Row(
-            "pack images and model",
-            f"{kit.seconds:.1f} s",
+            "… processor time, the engine's aside",
+            f"{kit.processor:.1f} s",
             against,
-            f"{other.seconds:.1f} s",
-            kit.seconds / other.seconds,
+            f"{other.processor:.1f} s",
+            kit.processor / other.processor,
         ),
         Row("(docker save alone)", "", "docker save > /dev/null", f"{floor.seconds:.1f} s"),
-        Row(
-            "pack again, nothing changed",
-            f"{again.seconds:.2f} s",
-            against,
-            f"{other.seconds:.1f} s",
-            again.seconds / other.seconds,
-        ),
-        Row(
-            "bytes of the images",
-            f"{size / MB:,.0f} MB",
-            f"one joint {against}",
-            f"{joint / MB:,.0f} MB",
-            size / joint,
-        ),
-        Row("peak memory", f"{kit.peak_memory / MB:.0f} MB", "", ""),
-        Row(
-            "peak disk while packing",
-            f"{peak[0] / MB:,.0f} MB",
-            "the bundle",
-            f"{final / MB:,.0f} MB",
-            peak[0] / final,
-        ),
+        seconds_row("pack again, nothing changed", again, against, other),
+        bytes_row("bytes of the images", size, f"one joint {against}", joint),
+        Row("peak memory", f"{max(run.peak_memory for run, _ in kits) / MB:.0f} MB", "", ""),
+        bytes_row("peak disk while packing", disk, "the bundle", final),
     ]
+
+
+def seconds_row(case: str, kit: Ran, against: str, other: Ran) -> Row:
+    """Return the line of two times."""
+    return Row(case, f"{kit.seconds:.2f} s", against, f"{other.seconds:.2f} s", kit.seconds / other.seconds)
+
+
+def bytes_row(case: str, kit: int, against: str, other: int) -> Row:
+    """Return the line of two sizes."""
+    return Row(case, f"{kit / MB:,.1f} MB", against, f"{other / MB:,.1f} MB", kit / other)
 
 
 def changed_rows(images: dict[str, str], model: Path, scratch: Path) -> list[Row]:
@@ -221,14 +232,8 @@ def changed_rows(images: dict[str, str], model: Path, scratch: Path) -> list[Row
     stored = sum(stored for _, stored in fresh.values())
     against = "docker save | zstd of that image"
     return [
-        Row(
-            f"pack again, package {PACKAGE} changed",
-            f"{kit.seconds:.1f} s",
-            against,
-            f"{other.seconds:.1f} s",
-            kit.seconds / other.seconds,
-        ),
-        Row("… new bytes", f"{stored / MB:,.1f} MB", against, f"{size / MB:,.0f} MB", stored / size),
+        seconds_row(f"pack again, package {PACKAGE} changed", kit, against, other),
+        bytes_row("… new bytes", stored, against, size),
         Row("… plain bytes in copied frames", f"{share:.1%}", "", ""),
     ]
 
