@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from kit.sbom.image_contents import ImageContents
     from kit.sbom.package import Distribution, Package
 
+_LONGEST_VERSION = 1024
+"""Characters that the format lets a version have."""
+
 
 def image_document(name: str, config_digest: str, contents: ImageContents, kit_version: str) -> bytes:
     """Return the CycloneDX document of an image; its hash is that of its config, its identity."""
@@ -41,7 +44,7 @@ def _system(distribution: Distribution | None) -> list[dict[str, Any]]:
     if distribution is None:
         return []
     system = {"type": "operating-system", "bom-ref": "os", "name": distribution.identifier}
-    version = {"version": distribution.version} if distribution.version else {}
+    version = {"version": distribution.version[:_LONGEST_VERSION]} if distribution.version else {}
     return [{**system, **version, "description": distribution.title}]
 
 
@@ -52,7 +55,7 @@ def _component(url: str, packages: list[Package]) -> dict[str, Any]:
         "type": "library",
         "bom-ref": url,
         "name": first.name,
-        "version": first.version,
+        "version": first.version[:_LONGEST_VERSION],
         "purl": url,
     }
     licences = distinct(licence for package in packages for licence in package.licences)

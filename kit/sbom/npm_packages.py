@@ -17,7 +17,7 @@ def npm_package(text: str, place: str) -> Package | None:
         name, version = (_whole(document[key]) for key in ("name", "version"))
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    if not name or not version:
+    if not name.strip() or not version.strip():
         return None
     return Package("npm", name, version, _licences(document), place=place)
 

@@ -58,7 +58,8 @@ def _card_licences(text: str) -> tuple[str, ...]:
     """Return what the front matter of a model card says; a `license_name` makes `other` exact."""
     front = _FRONT.match(text)
     try:
-        card = parse_yaml(front[1], "the model card") if front else None
+        # Every value stays a text: a date that is none must not hide the licence beside it.
+        card = parse_yaml(front[1], "the model card", as_texts=True) if front else None
     except ConfigError:
         return ()
     if not isinstance(card, dict):

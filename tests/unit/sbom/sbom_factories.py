@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 from kit.sbom.layer_records import LayerObserver, LayerRecords
@@ -61,10 +62,15 @@ def observed(files: dict[str, str | bytes], links: dict[str, str] | None = None)
     return observer.records
 
 
-def schema_errors(document: bytes) -> Any:
-    """Hold a document against the official schema of CycloneDX 1.6; None when it is valid."""
+@cache
+def _validator() -> Any:
     from cyclonedx.schema import SchemaVersion
     from cyclonedx.validation.json import JsonStrictValidator
 
+    return JsonStrictValidator(SchemaVersion.V1_6)
+
+
+def schema_errors(document: bytes) -> Any:
+    """Hold a document against the official schema of CycloneDX 1.6; None when it is valid."""
     json.loads(document)
-    return JsonStrictValidator(SchemaVersion.V1_6).validate_str(document.decode())
+    return _validator().validate_str(document.decode())

@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from packageurl import PackageURL
 
 from kit.errors import VerificationError
 from kit.sbom.image_contents import ImageContents, image_contents
 from kit.sbom.image_document import image_document
-from kit.sbom.package import Package
+from kit.sbom.package import Distribution, Package
 from kit.sbom.read_document import ListedPackage, read_document
 from kit.sbom.tree_document import ListedFile, TreeContents, tells_licence, tree_document, tree_licences
 from tests.unit.sbom.sbom_factories import COPYRIGHT, RELEASE, STATUS, metadata, observed, schema_errors
@@ -89,6 +90,31 @@ def test_an_expression_beside_a_mere_name_is_a_name_itself() -> None:
     ]
 
 
+def test_no_version_is_longer_than_the_format_lets_it_be() -> None:
+    contents = ImageContents((Package("pypi", "a", "1" * 2000),), Distribution("x", "2" * 2000, "X"))
+    document = image_document("i", CONFIG, contents, "1")
+    assert schema_errors(document) is None
+    assert {len(str(item["version"])) for item in components(document).values()} == {1024}
+
+
+KINDS = (
+    Package("deb", "bash", "5.2-1", ("GPL-3.0-or-later",), "amd64"),
+    Package("apk", "musl", "1.2.5-r0", ("MIT",), "x86_64"),
+    Package("pypi", "Torch_Audio", "2.6.0+cu126", ("BSD-3-Clause", "MIT OR ISC"), place="opt/METADATA"),
+    Package("npm", "@next/env", "15.0.0", ("MIT",), place="app/node_modules/@next/env/package.json"),
+    Package("generic", "python", "3.11.9", ("PSF-2.0",), place="usr/local/include/patchlevel.h"),
+)
+
+
+@pytest.mark.parametrize("packages", [*((package,) for package in KINDS), KINDS])
+def test_every_kind_of_package_holds_against_the_official_schema(packages: tuple[Package, ...]) -> None:
+    document = image_document("i", CONFIG, ImageContents(packages, None), "1")
+    assert schema_errors(document) is None
+    urls = sorted(components(document))
+    assert [PackageURL.from_string(url).to_string() for url in urls] == urls
+    assert [url.partition("/")[0] for url in urls] == sorted(f"pkg:{package.kind}" for package in packages)
+
+
 def test_a_model_lists_every_file_with_its_hash() -> None:
     document = tree_document(MODEL, "1.0")
     subject = json.loads(document)["metadata"]["component"]
@@ -119,6 +145,8 @@ CARD = "---\nlicense: {}\ntags: [x]\n---\n# Qwen\n"
         ({"README.md": CARD.format("other\nlicense_name: qwen-research")}, ("qwen-research",)),
         ({"README.md": CARD.format("[mit, apache-2.0]")}, ("MIT", "Apache-2.0")),
         ({"README.md": CARD.format("llama3.1")}, ("llama3.1",)),
+        ({"README.md": CARD.format("mit\ndate: 2026-99-99")}, ("MIT",)),
+        ({"README.md": CARD.format('"\\U00110000"')}, ()),
         ({"README.md": "# no card"}, ()),
         ({"README.md": "---\n: [\n---\n"}, ()),
         ({"README.md": CARD.format("{a: b}")}, ()),

@@ -120,6 +120,12 @@ def test_what_names_no_node_package_is_none(text: str) -> None:
     assert npm_package(text, "p") is None
 
 
+def test_half_a_character_is_no_reason_to_fail() -> None:
+    found = npm_package('{"name": "a\\ud800", "version": "1\\udfff", "license": "\\ud800"}', "p")
+    assert found is not None
+    assert package_url(found, None) == "pkg:npm/a%3F@1%3F"
+
+
 @pytest.mark.parametrize(
     ("package", "distribution", "url"),
     [
