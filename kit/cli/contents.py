@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kit.cli.output import bytes_text, table
 
 if TYPE_CHECKING:
-    from kit.workflow.bundle_contents import BundleContents, PartContents
+    from kit.workflow.bundle_contents import BundleContents, PartContents, StoredFile
     from kit.workflow.compare import Difference, FileChange, PartChange
 
 _SHOWN_LICENCES = 12
-_SHOWN_DIGEST = 19
-"""`sha256:` and twelve digits."""
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
+_WIDTH = 77
+"""Columns behind a branch, on a terminal of 80."""
 
 
 def tree_lines(contents: BundleContents) -> Iterator[str]:
@@ -25,7 +28,7 @@ def tree_lines(contents: BundleContents) -> Iterator[str]:
     if contents.documents:
         yield ""
         yield "documents"
-        files = ((bytes_text(file.size), file.name, file.digest) for file in contents.documents)
+        files = ((bytes_text(file.size), _short(file.digest), file.name) for file in contents.documents)
         yield from _branches(list(table_body(files)))
 
 
@@ -40,11 +43,25 @@ def table_body(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
 
 def _branches(lines: list[str]) -> Iterator[str]:
     for place, line in enumerate(lines, 1):
-        yield f"{'└─' if place == len(lines) else '├─'} {line}"
+        first, *more = _wrapped(line)
+        yield f"{'└─' if place == len(lines) else '├─'} {first}"
+        yield from (f"{'  ' if place == len(lines) else '│ '} {rest}" for rest in more)
+
+
+def _wrapped(line: str) -> list[str]:
+    """Return a line in pieces that fit a terminal, at blanks; columns stay as they are."""
+    if len(line) <= _WIDTH:
+        return [line]
+    return textwrap.wrap(line, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def _short(text: str) -> str:
+    """Return a text with the beginnings of its digests alone; all of them is what --json is for."""
+    return _DIGEST.sub(r"\1", text)
 
 
 def _part_lines(part: PartContents) -> list[str]:
-    lines = [f"pin {name}: {value}" for name, value in part.pins]
+    lines = [f"pin {name}: {_short(value)}" for name, value in part.pins]
     if part.system:
         lines.append(f"distribution: {part.system}")
     if part.packages:
@@ -55,10 +72,12 @@ def _part_lines(part: PartContents) -> list[str]:
         lines.append("licences: " + _licences(part))
     elif not part.described:
         lines.append("licences: not known, there is no bill of materials")
-    name = (lambda text: text[:_SHOWN_DIGEST]) if part.kind == "image" else str
-    return lines + list(
-        table_body((bytes_text(file.size), name(file.name), file.digest) for file in part.files)
-    )
+    rows = ((bytes_text(file.size), _short(file.digest), _file_name(part, file)) for file in part.files)
+    return lines + list(table_body(rows))
+
+
+def _file_name(part: PartContents, file: StoredFile) -> str:
+    return f"layer, diffID {_short(file.name)}" if part.kind == "image" else file.name
 
 
 def _licences(part: PartContents) -> str:

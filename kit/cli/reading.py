@@ -73,8 +73,12 @@ def diff(
 
 
 def _summary(summary: BundleSummary, provenance: Provenance) -> Iterator[str]:
-    yield f"{summary.name}, stack {summary.stack}, made by kit {summary.kit_version}, {provenance.text}"
-    yield f"{summary.digest}, {summary.blobs} blobs, {bytes_text(summary.size)}"
+    yield (
+        f"{summary.name}, stack {summary.stack}, made by kit {summary.kit_version}; "
+        f"{summary.blobs} blobs, {bytes_text(summary.size)}"
+    )
+    yield summary.digest
+    yield provenance.text
     rows = [
         (part.kind, part.name, part.pieces, bytes_text(part.size), part.reference) for part in summary.parts
     ]

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import kit
 from kit.bundle.digest import blob_of
-from kit.workflow.bundle_contents import BundleContents, bundle_contents
+from kit.signature.trust import UNSIGNED
+from kit.workflow.bundle_contents import UNKNOWN, BundleContents, bundle_contents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from kit.bundle.source import BundleSource
-    from kit.workflow.bundle_contents import PartContents, StoredFile
+    from kit.signature.trust import Verdict
+    from kit.workflow.bundle_contents import PartContents
 
-CHECKS = (
-    "sha256sum kit.json",
-    'cd blobs/sha256 && for f in *; do echo "$f  $f"; done | sha256sum --check --quiet && echo OK',
+_DIGESTS = (
+    "sha256sum kit.json kit.lock",
+    '(cd blobs/sha256 && for f in *; do echo "$f  $f"; done | sha256sum --check --quiet) && echo OK',
 )
 """Run in the bundle's folder: every blob is named by its own sha256."""
-_WIDTH = 100
+_SIGNATURE = "ssh-keygen -Y verify -n kit-bundle -f allowed_signers -I {} -s kit.json.sig < kit.json"
+_COMMON = 10
+"""Packages under a licence from which on it has a line of its own in the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class LicenceTable:
+    """Licences of all images, side by side."""
+
+    images: tuple[str, ...]
+    common: tuple[tuple[str, tuple[int, ...]], ...]
+    """A licence and the packages under it in each image; most first, unknown last."""
+    rare: tuple[tuple[str, int], ...]
+    """Licences that few packages have, and the most of them in one image, by name."""
+
+    @property
+    def rare_title(self) -> str:
+        """What to print before the rare ones."""
+        return f"Under fewer than {_COMMON} packages in any image (how many, where more than one)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +63,13 @@ class Evidence:
     is_signed: bool
     """By somebody whom this machine knows."""
     contents: BundleContents
-    checks: tuple[str, ...] = CHECKS
+    checks: tuple[str, ...]
+    """Commands that need no kit, to be run in the bundle's folder."""
+
+    @property
+    def licences(self) -> LicenceTable:
+        """The licences of its images."""
+        return licence_table(self.contents)
 
     @property
     def doubt(self) -> str:
@@ -68,7 +93,26 @@ def gather_evidence(source: BundleSource, signature: str, *, is_signed: bool) ->
         signature=signature,
         is_signed=is_signed,
         contents=bundle_contents(source),
+        checks=_checks(source.signature),
     )
+
+
+def _checks(signature: Verdict) -> tuple[str, ...]:
+    if signature.status == UNSIGNED:
+        return _DIGESTS
+    # Whose key it is must be known from elsewhere than the bundle; so must a name for one unknown here.
+    return (_SIGNATURE.format(shlex.quote(signature.signer or "NAME")), *_DIGESTS)
+
+
+def licence_table(contents: BundleContents) -> LicenceTable:
+    """Return the licences of all images that have a bill of materials."""
+    images = [part for part in contents.parts if part.kind == "image" and part.described]
+    counts = [dict(part.licences) for part in images]
+    rows = {name: tuple(of.get(name, 0) for of in counts) for of in counts for name in of}
+    common = {name: row for name, row in rows.items() if max(row) >= _COMMON or name == UNKNOWN}
+    order = sorted(common.items(), key=lambda row: (row[0] == UNKNOWN, -max(row[1]), row[0].lower()))
+    rare = sorted((name, max(row)) for name, row in rows.items() if name not in common)
+    return LicenceTable(tuple(part.name for part in images), tuple(order), tuple(rare))
 
 
 def packages_text(part: PartContents) -> str:
@@ -76,64 +120,3 @@ def packages_text(part: PartContents) -> str:
     if not part.described:
         return "no bill of materials"
     return ", ".join(f"{count} {kind}" for kind, count in part.packages) or "none"
-
-
-def evidence_text(evidence: Evidence) -> Iterator[str]:
-    """Yield the lines of the text form."""
-    yield f"{evidence.name}: what this bundle holds"
-    yield "=" * _WIDTH
-    yield from _facts(
-        (
-            ("bundle digest", f"{evidence.digest} (sha256 of kit.json)"),
-            ("stack", evidence.stack),
-            ("signature", evidence.signature),
-            ("inputs last changed", f"{evidence.locked} (UTC)"),
-            ("kit.lock", evidence.lock_digest),
-            ("made by", f"kit {evidence.made_by}; this text by kit {evidence.written_by}"),
-            ("size", f"{evidence.size:,} bytes in {evidence.blobs:,} blobs"),
-        )
-    )
-    if not evidence.is_signed:
-        yield f"! {evidence.doubt}"
-    for part in evidence.contents.parts:
-        yield from _part(part)
-    if evidence.contents.documents:
-        yield from _heading("documents inside")
-        yield from _files(evidence.contents.documents)
-    yield from _heading("how to check it, in the bundle's folder")
-    yield from (f"  {line}" for line in evidence.checks)
-
-
-def _heading(text: str) -> Iterator[str]:
-    yield ""
-    yield text
-    yield "-" * _WIDTH
-
-
-def _facts(facts: Iterable[tuple[str, str]]) -> Iterator[str]:
-    yield from (f"  {name:<22} {value}" for name, value in facts)
-
-
-def _part(part: PartContents) -> Iterator[str]:
-    yield from _heading(f"{part.kind} {part.name}")
-    facts = [("identity", part.identity), ("reference", part.reference), ("stored bytes", f"{part.size:,}")]
-    if part.kind == "image":
-        facts.append(("packages", packages_text(part)))
-    if part.system:
-        facts.append(("distribution", part.system))
-    if part.unread:
-        facts.append(("not read", part.unread))
-    facts += [(f"pin: {name}", value) for name, value in part.pins]
-    if part.kind == "image":
-        facts += [("licence", f"{name}: {count} packages") for name, count in part.licences]
-    else:
-        facts += [("licence", name) for name, _ in part.licences]
-    yield from _facts(facts)
-    yield "  layers (diffID, stored bytes, sha256 as stored):" if part.kind == "image" else "  files:"
-    yield from _files(part.files)
-
-
-def _files(files: Iterable[StoredFile]) -> Iterator[str]:
-    for file in files:
-        yield f"    {file.name}"
-        yield f"      {file.size:>19,}  {file.digest}"

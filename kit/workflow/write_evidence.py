@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from kit.bundle.blob_store import writing
 from kit.data_files import data_folder
-from kit.workflow.evidence import evidence_text, packages_text
+from kit.workflow.evidence import packages_text
+from kit.workflow.evidence_text import evidence_text
 
 if TYPE_CHECKING:
     from pathlib import Path

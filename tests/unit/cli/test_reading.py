@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from kit.project.lock import ImageLock, dump_lock
+from kit.sbom.package import Package
 from tests.unit.cli.test_main import run
-from tests.unit.workflow.described_bundle import described_bundle
+from tests.unit.workflow.described_bundle import DIGEST, a_lock, described_bundle, documents
 
 
 def test_inspect_says_what_a_bundle_holds(tmp_path: Path) -> None:
@@ -26,6 +28,18 @@ def test_inspect_shows_the_tree(tmp_path: Path) -> None:
         "sbom/train.cdx.json",
     ):
         assert line in found.stdout
+
+
+def test_the_tree_fits_a_terminal(tmp_path: Path) -> None:
+    many = tuple(Package("pypi", f"p{i}", "1", (f"Licence of many words {i}",)) for i in range(40))
+    base = f"nvidia/cuda:12.6.3-cudnn-devel-ubuntu22.04@{DIGEST}"
+    lock = a_lock(images=(ImageLock("train", base, DIGEST, DIGEST, DIGEST),))
+    described_bundle(tmp_path, lock_bytes=dump_lock(lock), documents=documents(many))
+    lines = run("inspect", "--tree", "-b", str(tmp_path / "bundle")).stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "├─ pin base: nvidia/cuda:12.6.3-cudnn-devel-ubuntu22.04@sha256:abababababab" in lines
+    assert any(line.startswith("│    ") and "many words" in line for line in lines)
+    assert "and 28 more" in " ".join(line[5:] for line in lines)
 
 
 def test_inspect_as_json_has_the_tree_when_it_is_asked_for(tmp_path: Path) -> None:

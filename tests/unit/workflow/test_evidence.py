@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,9 +9,14 @@ import pytest
 from kit.bundle.digest import blob_of
 from kit.bundle.documents import bill_of_materials, image_document_name
 from kit.bundle.pack_request import LocalDocument
+from kit.bundle.source import BundleSource
 from kit.errors import VerificationError
+from kit.sbom.package import Package
+from kit.signature.trust import SIGNED, Verdict
+from kit.signature.trust import UNKNOWN as UNKNOWN_KEY
 from kit.workflow.bundle_contents import UNKNOWN, bundle_contents, licence_counts
-from kit.workflow.evidence import evidence_text, gather_evidence
+from kit.workflow.evidence import Evidence, LicenceTable, gather_evidence, licence_table
+from kit.workflow.evidence_text import evidence_text
 from kit.workflow.write_evidence import evidence_page, write_evidence
 from tests.unit.bundle.factories import local_tree
 from tests.unit.workflow.described_bundle import DIGEST, described_bundle, documents, undescribed
@@ -31,6 +37,10 @@ class Words(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.words.append(data)
+
+
+def gather(source: BundleSource, signature: str = "unsigned") -> Evidence:
+    return gather_evidence(source, signature, is_signed=False)
 
 
 def test_contents_tell_pins_packages_and_licences(tmp_path: Path) -> None:
@@ -94,6 +104,40 @@ def test_an_unsigned_bundle_is_called_so_in_both_forms(tmp_path: Path) -> None:
     evidence = gather_evidence(described_bundle(tmp_path), "unsigned", is_signed=False)
     assert "not proven here: unsigned" in evidence_page(evidence)
     assert "not proven here: unsigned" in "\n".join(evidence_text(evidence))
+
+
+def test_licences_of_images_stand_side_by_side(tmp_path: Path) -> None:
+    many = tuple(Package("pypi", f"p{i}", "1", ("MIT",)) for i in range(12))
+    few = (Package("pypi", "a", "1", ("ISC",)), Package("pypi", "b", "1", ()))
+    source = described_bundle(tmp_path, documents=documents((*many, *few)))
+    table = licence_table(bundle_contents(source))
+    assert table.images == ("train",)
+    assert table.common == (("MIT", (12,)), (UNKNOWN, (1,)))
+    assert table.rare == (("ISC", 1),)
+    assert licence_table(bundle_contents(undescribed(source))) == LicenceTable((), (), ())
+
+
+def test_a_signed_bundle_comes_with_the_command_that_checks_it(tmp_path: Path) -> None:
+    source = described_bundle(tmp_path)
+    assert not any("ssh-keygen" in check for check in gather(source).checks)
+    signed = replace(source, signature=Verdict(SIGNED, "J. Doe <ops@example.org>"))
+    assert gather(signed).checks[0].startswith("ssh-keygen -Y verify -n kit-bundle ")
+    assert "-I 'J. Doe <ops@example.org>' " in gather(signed).checks[0]
+    unknown = gather(replace(source, signature=Verdict(UNKNOWN_KEY)))
+    assert " -I NAME " in unknown.checks[0]
+    for evidence in (gather(signed), unknown):
+        assert evidence.checks[0] in "".join(Words(evidence_page(evidence)).words)
+        assert f"  {evidence.checks[0]}" in evidence_text(evidence)
+
+
+def test_the_text_fits_a_terminal_but_for_what_must_not_be_broken(tmp_path: Path) -> None:
+    many = tuple(Package("pypi", f"p{i}", "1", ("MIT", f"Licence of many words {i}")) for i in range(40))
+    source = described_bundle(tmp_path, documents=documents(many))
+    evidence = gather(source, "signed by an unknown key (ssh-ed25519 SHA256:x: nobody is named here at all)")
+    lines = [*evidence_text(evidence)]
+    long = [line for line in lines if len(line) > 80]
+    assert set(long) <= {f"  {check}" for check in evidence.checks}
+    assert "      40  MIT" in lines
 
 
 def test_nothing_from_a_bundle_becomes_markup(tmp_path: Path) -> None:
