@@ -33,8 +33,8 @@ def apk_packages(text: str) -> tuple[Package, ...]:
     found = []
     for paragraph in text.replace("\r", "").split("\n\n"):
         # Names of fields are one letter, and case tells them apart: P is the name, p what it provides.
-        fields = {line[0]: line[2:] for line in paragraph.split("\n") if line[1:2] == ":"}
-        if "P" in fields and "V" in fields:
+        fields = {line[0]: line[2:].strip() for line in paragraph.split("\n") if line[1:2] == ":"}
+        if fields.get("P") and fields.get("V"):
             licences = (fields["L"],) if fields.get("L") else ()
             found.append(Package("apk", fields["P"], fields["V"], licences, fields.get("A", "")))
     return tuple(found)

@@ -19,8 +19,8 @@ _EXCEPTION_BY_NAME = {name.lower(): name for name in EXCEPTIONS}
 
 
 def distinct(names: Iterable[str]) -> tuple[str, ...]:
-    """Return each name once, in order."""
-    return tuple(dict.fromkeys(names))
+    """Return each name once, in order; empty ones, of which nothing could be shown, are none."""
+    return tuple(dict.fromkeys(filter(None, names)))
 
 
 def is_identifier(licence: str) -> bool:

@@ -24,7 +24,7 @@ def _licences(fields: Fields) -> tuple[str, ...]:
     """Return the most exact of what the fields say: expression, a known name, classifiers, any name."""
     written = first(fields, "license-expression")
     if written:
-        return (known_licence(written) or shortened(written),)
+        return distinct((known_licence(written) or shortened(written),))
     free = first(fields, "license")
     if free == "UNKNOWN":
         free = ""
@@ -35,7 +35,7 @@ def _licences(fields: Fields) -> tuple[str, ...]:
     named = distinct(classifier_licence(item) for item in classified)
     if named:
         return named
-    return (shortened(free),) if free else ()
+    return distinct((shortened(free),))
 
 
 _PYTHON_VERSION = re.compile(r'^#define PY_VERSION\s+"([^"]+)"', re.MULTILINE)

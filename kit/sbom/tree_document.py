@@ -78,7 +78,7 @@ def _config_licence(text: str) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         return ()
     name = document.get("license") if isinstance(document, dict) else None
-    return (known_licence(name) or shortened(name),) if isinstance(name, str) and name.strip() else ()
+    return distinct((known_licence(name) or shortened(name),)) if isinstance(name, str) else ()
 
 
 @dataclass(frozen=True, slots=True)
