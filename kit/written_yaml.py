@@ -8,6 +8,7 @@ from kit.errors import ConfigError
 
 _OF_TYPES = (AttributeError, TypeError)
 
+
 def parse_yaml(text: str, where: str, *, as_texts: bool = False) -> Any:
     """Return what a YAML document says, with `as_texts` without dates and numbers: every value is a text.
 
