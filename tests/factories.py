@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+RELEASE = b"Suite: oldstable\nCodename: bookworm\nComponents: main\nSHA256:\n 0 0 main/Contents-all\n"
+"""A suite's Release file, as far as it is looked at."""
+
+
+def debian_mirror(folder: Path) -> str:
+    """Write as much of a Debian mirror as `kit lock` asks for; return its address."""
+    place = folder / "debian" / "dists" / "bookworm" / "Release"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(RELEASE)
+    return f"file://{folder}/debian"
 
 
 def project_document(**overrides: Any) -> dict[str, Any]:

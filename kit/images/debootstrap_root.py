@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Protocol
 
 from kit.data_files import data_folder
-from kit.errors import TransferError, UnfitError
+from kit.errors import TransferError, UnfitError, VerificationError
 from kit.images.context import MTIME
+from kit.images.debian_archive import release_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,11 +62,12 @@ class DebootstrapRoot:
     """Runs debootstrap as root, or through sudo."""
 
     def make(self, spec: Debootstrap, apt_mirror: str | None) -> Iterator[bytes]:
-        """Yield the tar of a new root. Raises UnfitError or TransferError."""
+        """Yield the tar of a new root. Raises UnfitError, TransferError or VerificationError."""
         as_root = _as_root(spec)
         folder = mkdtemp(prefix="kit-root-")
         try:
             _run((*as_root, *debootstrap_argv(spec, folder, apt_mirror)), spec)
+            check_archive(spec, Path(folder))
             keep = (data_folder("images") / "keep_bytecode.py").read_bytes()
             _run((*as_root, "chroot", folder, "python3", "-", "/usr/lib/python3"), spec, keep)
             with subprocess.Popen((*as_root, *tar_argv(folder)), stdout=subprocess.PIPE) as tar:
@@ -75,6 +78,21 @@ class DebootstrapRoot:
                 raise TransferError("the new root cannot be read", where=folder)
         finally:
             subprocess.run((*as_root, "rm", "-rf", "--one-file-system", folder), check=False)
+
+
+def check_archive(spec: Debootstrap, folder: Path) -> None:
+    """Raise VerificationError unless a root was made out of the archive as kit.lock knows it."""
+    if spec.archive is None:
+        return
+    files = sorted((folder / "var/lib/apt/lists").glob(f"*_dists_{spec.suite}_Release"))
+    found = [release_digest(file.read_bytes()) for file in files]
+    if found != [spec.archive]:
+        raise VerificationError(
+            f"Debian's {spec.suite} is not as it was locked",
+            where=f"the root of {spec.reference}",
+            why=f"locked {spec.archive}, the mirror has {', '.join(found) or 'none'}, a later point release",
+            fix="kit lock; or set mirrors.apt in kit.yaml to https://snapshot.debian.org/archive/debian/DATE",
+        )
 
 
 def _as_root(spec: Debootstrap) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from kit.data_files import data_folder
 from kit.images.context import ContextPart, TextFile, Tree
 from kit.images.packages import PackageLock, parse_packages
-from kit.images.stacks import BuiltImage, Debootstrap, PulledImage, Stack
+from kit.images.stacks import Base, BuiltImage, Debootstrap, PulledImage, Stack
 
 SITE = "lib/python3.11/site-packages"
 SHARED_FILES = ("prove.py", "keep_bytecode.py")
@@ -29,10 +29,9 @@ class Recipe:
 
     def with_base_digest(self, digest: str | None) -> Recipe:
         """Return the recipe with its base pinned."""
-        if isinstance(self.rule.base, Debootstrap) or digest is None:
+        if digest is None:
             return self
-        pinned = PulledImage(self.rule.base.reference, digest)
-        return replace(self, rule=replace(self.rule, base=pinned))
+        return replace(self, rule=replace(self.rule, base=pinned_base(self.rule.base, digest)))
 
     @property
     def own_parts(self) -> tuple[ContextPart, ...]:
@@ -76,6 +75,13 @@ class Recipe:
                 hasher.update(f"\0{place}\0{len(data)}\0".encode())
                 hasher.update(data)
         return "sha256:" + hasher.hexdigest()
+
+
+def pinned_base(base: Base, digest: str | None) -> Base:
+    """Return a base with what kit.lock pins of it: an image's digest, or the state of a root's archive."""
+    if isinstance(base, Debootstrap):
+        return replace(base, archive=digest)
+    return PulledImage(base.reference, digest)
 
 
 def _read(path: Path) -> str:

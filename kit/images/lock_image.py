@@ -11,6 +11,7 @@ from kit.errors import ConfigError, TransferError
 from kit.images.asked_packages import lines_of, merged, named_packages, stack_requirements
 from kit.images.check_packages import check_packages
 from kit.images.completed_packages import complete_packages, kept_packages, own_packages
+from kit.images.debian_archive import DebianArchive
 from kit.images.image_inputs import Recipe, read_packages
 from kit.images.lock_packages import Resolver
 from kit.images.registry_client import RegistryClient
@@ -23,9 +24,10 @@ from kit.project.model import NamedImage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kit.images.debian_archive import Archives
     from kit.images.packages import PackageLock
     from kit.images.registry_client import Registry
-    from kit.images.stacks import Stack
+    from kit.images.stacks import Debootstrap, Stack
     from kit.images.uv_subprocess import Installer
     from kit.project.model import Mirrors
 
@@ -41,6 +43,7 @@ class ImageResolver:
     offline: bool
     registry: Registry = field(default_factory=RegistryClient)
     installer: Installer = field(default_factory=UvSubprocess)
+    archives: Archives = field(default_factory=DebianArchive)
     asked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Packages that kit.yaml asks for, by image."""
 
@@ -79,6 +82,9 @@ class ImageResolver:
         if isinstance(rule.base, PulledImage):
             digest, base_pending = self._pin(rule.base, before)
             pending, platform = (*pending, *base_pending), PLATFORM
+        else:
+            digest, base_pending = self._archive(rule.base, before)
+            pending = (*pending, *base_pending)
         if rule.devel is not None:
             pending = (*pending, *self._pin(rule.devel, None)[1])
         recipe = Recipe(rule, stack, packages).with_base_digest(digest)
@@ -106,6 +112,17 @@ class ImageResolver:
                 raise
             raise ConfigError(error.what, where=asked, why=error.why, fix=error.fix) from error
         return image.digest or found.digest, ()
+
+    def _archive(self, base: Debootstrap, before: ImageLock | None) -> tuple[str | None, tuple[str, ...]]:
+        """Return the state of the archive that a root is made out of."""
+        known = before.base_digest if before and before.base == base.reference else None
+        pending = f"state of Debian's {base.suite}"
+        if self.offline:
+            return known, (pending,)
+        try:
+            return self.archives.release(base.suite, self.mirrors.apt), ()
+        except TransferError as error:
+            return known, (f"{pending} ({_one_line(error)})",)
 
     def _packages(
         self, rule: BuiltImage, stack: Stack, before: ImageLock | None

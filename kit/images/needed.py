@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from kit.errors import ConfigError
 from kit.images.base_image import base_tag, root_digest
 from kit.images.completed_packages import kept_packages, own_packages
-from kit.images.image_inputs import read_packages
+from kit.images.image_inputs import pinned_base, read_packages
 from kit.images.install_packages import package_set_name
 from kit.images.packages import partition
-from kit.images.stacks import Debootstrap, PulledImage, find_stack
+from kit.images.stacks import Debootstrap, find_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,9 +84,7 @@ def _needed_by_image(image: ImageLock, stack: Stack, packages_digest: str) -> Ne
 
 
 def _bases(rule: BuiltImage, image: ImageLock) -> tuple[Base, ...]:
-    base = rule.base
-    if isinstance(base, PulledImage):
-        base = PulledImage(base.reference, image.base_digest)
+    base = pinned_base(rule.base, image.base_digest)
     return (base,) if rule.devel is None else (base, rule.devel)
 
 

@@ -16,6 +16,8 @@ class Debootstrap:
 
     suite: str
     packages: tuple[str, ...]
+    archive: str | None = None
+    """Digest of the suite's Release file, `sha256:…`; None until it is asked for online."""
 
     @property
     def reference(self) -> str:

@@ -31,7 +31,7 @@ class ImageLock:
     base: str
     """Image reference without digest, or `debootstrap:SUITE`."""
     base_digest: str | None
-    """`sha256:…`; None for a root made on the spot, or while pending."""
+    """`sha256:…` of the image's manifest, or of the Release file behind a root; None while pending."""
     inputs_digest: str
     """sha256 over everything the build reads: Dockerfile, package lock, smoke test, pins."""
     packages_digest: str | None
@@ -43,6 +43,11 @@ class ImageLock:
     """The packages that kit.yaml asks for in it."""
     pins: tuple[str, ...] = ()
     """Everything that these and the stack's own resolve to, with hashes; empty when it asks for none."""
+
+    @property
+    def pulled(self) -> bool:
+        """Whether `base` is an image that an engine pulls by `base_digest`."""
+        return self.base_digest is not None and not self.base.startswith("debootstrap:")
 
 
 @dataclass(frozen=True, slots=True)

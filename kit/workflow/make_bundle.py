@@ -126,7 +126,7 @@ def make_bundle(loaded: LoadedProject, wanted: Wanted, tools: BundleTools, progr
     check_room_for(lock.trees, cache)
     trees = tuple(tools.fetch(pin, loaded.folder, cache, progress, mirrors) for pin in lock.trees)
     images = tuple((image.name, tools.build(image, lock.stack, mirrors, progress)) for image in lock.images)
-    upstream = tuple(dict.fromkeys(_pulled(image, mirrors) for image in lock.images if image.base_digest))
+    upstream = tuple(dict.fromkeys(_pulled(image, mirrors) for image in lock.images if image.pulled))
     request = PackRequest(
         loaded.name, lock.stack, dump_lock(lock), lock.locked, images, trees, upstream=upstream
     )

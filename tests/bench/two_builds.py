@@ -61,7 +61,7 @@ def build_once(number: int, names: list[str]) -> dict[str, Build]:
     found, ids = {}, {}
     try:
         os.environ["DOCKER_HOST"] = engine_up(folders)
-        resolver = ImageResolver(STACK, Mirrors(), offline=True)
+        resolver = ImageResolver(STACK, Mirrors(), offline=False)
         for name in names:
             began = time.monotonic()
             lock = resolver.lock(name)

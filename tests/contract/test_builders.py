@@ -30,7 +30,7 @@ def _docker(*argv: str) -> str:
 
 def _built(monkeypatch: pytest.MonkeyPatch, buildkit: str) -> dict[str, Any]:
     monkeypatch.setenv("DOCKER_BUILDKIT", buildkit)
-    lock = ImageResolver("cpu", Mirrors(), offline=True).lock("kit")
+    lock = ImageResolver("cpu", Mirrors(), offline=False).lock("kit")
     image_id = build_image("kit", "cpu", lock, Mirrors(), Forgetful(), NoProgress()).image_id
     assert "Usage" in _docker("run", "--rm", "--network=none", image_id, "--help")
     described: dict[str, Any] = json.loads(_docker("image", "inspect", image_id))[0]

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.contract.fake_registry import FakeRegistry, running_registry
-from tests.factories import project_document
+from tests.factories import RELEASE, project_document
 
 
 @pytest.fixture
@@ -35,7 +35,9 @@ def folder(tmp_path: Path, registry: FakeRegistry) -> Path:
     registry.auth = "token"
     registry.add_list("team/tool", "1.2", ("linux/arm64", "linux/amd64"))
     tool = {"name": "my-tool", "image": f"{registry.host}/team/tool:1.2"}
-    document = project_document(images=["train", "serve", tool])
+    registry.raw["/debian/dists/bookworm/Release"] = (200, {}, RELEASE)
+    mirrors = {"apt": f"http://{registry.host}/debian"}
+    document = project_document(images=["train", "serve", tool], mirrors=mirrors)
     (tmp_path / "kit.yaml").write_text(yaml.safe_dump(document))
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
@@ -69,10 +71,14 @@ def test_a_tag_that_moved_a_file_and_kit_yaml_are_told_apart(folder: Path, regis
     document = yaml.safe_load((folder / "kit.yaml").read_text())
     document["datasets"]["questions"]["format"] = "sharegpt"
     (folder / "kit.yaml").write_text(yaml.safe_dump(document))
+    point_release = RELEASE.replace(b" 0 0 ", b" 1 1 ")
+    registry.raw["/debian/dists/bookworm/Release"] = (200, {}, point_release)
     status, found = drifts(folder)
     assert status == 3
+    debian = [(f"image {name}", "tag", "debootstrap:bookworm") for name in ("kit", "train", "serve")]
     assert found == [
         ("kit.yaml", "project", "what it asks to be bundled"),
+        *debian,
         ("image my-tool", "tag", f"{registry.host}/team/tool:1.2"),
         ("model tiny", "file", "config.json"),
     ]

@@ -84,7 +84,7 @@ def _context(kit_image: str, name: str) -> io.BytesIO:
 
 def make_images(engine: str) -> dict[str, str]:
     """Return image → ID, made in the engine at that DOCKER_HOST, which the environment names too."""
-    pin = ImageResolver("cpu", Mirrors(), offline=True).lock("kit")
+    pin = ImageResolver("cpu", Mirrors(), offline=False).lock("kit")
     own = build_image("kit", "cpu", pin, Mirrors(), DockerCommand(), NoProgress()).image_id
     client = docker.DockerClient(base_url=engine, version="auto", timeout=300)
     made = {"kit": own}

@@ -17,6 +17,7 @@ import pytest
 from kit.bundle.source import open_bundle
 from kit.bundle.verify import verify_bundle
 from kit.progress import NoProgress
+from tests.factories import debian_mirror
 from tests.hub_server.faults import Status, Wrong
 from tests.hub_server.repository import COMMIT, NAME, OTHER_COMMIT, TOKEN
 from tests.hub_server.server import Hub, running_hub
@@ -51,8 +52,9 @@ class Project:
             "stack": "cpu",
             "models": {"tiny": {"source": self.origin, "repo": NAME, "revision": "main"}},
         }
+        document["mirrors"] = {"apt": debian_mirror(self.folder)}
         if mirror:
-            document["mirrors"] = {"hub": {self.origin: self.hub.endpoint}}
+            document["mirrors"]["hub"] = {self.origin: self.hub.endpoint}
         (self.folder / "kit.yaml").write_text(json.dumps(document))
 
     def start(self, *words: str) -> subprocess.Popen[str]:

@@ -115,6 +115,20 @@ class FakeInstaller:
 
 
 @dataclass
+class FakeArchives:
+    """Mirrors of Debian that know one state; without it they do not answer."""
+
+    state: str | None = "sha256:" + "de" * 32
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def release(self, suite: str, mirror: str | None) -> str:
+        self.asked.append((suite, mirror))
+        if self.state is None:
+            raise TransferError("does not answer", where="deb.debian.org", why="no such host")
+        return self.state
+
+
+@dataclass
 class FakeRoots:
     """Makes a root of one chunk."""
 

@@ -19,7 +19,7 @@ from kit.images.stacks import find_stack
 from kit.images.uv_subprocess import UnsolvableError
 from kit.project.lock import ImageLock, Lock, dump_lock, parse_lock
 from kit.project.model import Mirrors
-from tests.unit.images.fakes import FakeInstaller, FakeRegistry
+from tests.unit.images.fakes import FakeArchives, FakeInstaller, FakeRegistry
 
 CPU, CU126 = find_stack("cpu"), find_stack("cu126")
 TRAIN = CPU.built_image("train")
@@ -37,7 +37,12 @@ def lock(
 ) -> tuple[ImageLock, FakeInstaller]:
     installer = overrides.pop("installer", None) or FakeInstaller(printed=FOUND)
     stack, name = overrides.pop("stack", "cpu"), overrides.pop("name", "train")
-    given: dict[str, Any] = {"offline": False, "registry": FakeRegistry(), "installer": installer}
+    given: dict[str, Any] = {
+        "offline": False,
+        "registry": FakeRegistry(),
+        "installer": installer,
+        "archives": FakeArchives(),
+    }
     resolver = ImageResolver(stack, Mirrors(), **(given | overrides), asked={name: asked})
     return resolver.lock(name, before), installer
 
@@ -96,12 +101,13 @@ def test_packages_that_were_changed_by_hand_are_not_the_ones_that_were_locked() 
 
 def test_without_a_network_they_are_pending_unless_they_were_locked_before() -> None:
     found, _ = lock(offline=True)
-    assert (found.pending, found.pins) == (("tensorboard==2.19.0 (needs a package index)",), ())
+    debian = "state of Debian's bookworm"
+    assert (found.pending, found.pins) == (("tensorboard==2.19.0 (needs a package index)", debian), ())
     before, _ = lock()
     again, installer = lock(before=before, offline=True)
-    assert (again, installer.commands) == (before, [])
+    assert (replace(again, pending=()), again.pending, installer.commands) == (before, (debian,), [])
     other, _ = lock(("tensorboard==2.18.0",), before=before, offline=True)
-    assert other.pending == ("tensorboard==2.18.0 (needs a package index)",)
+    assert other.pending == ("tensorboard==2.18.0 (needs a package index)", debian)
 
 
 def test_an_index_out_of_reach_leaves_them_pending_with_the_reason() -> None:

@@ -10,7 +10,7 @@ from kit.images.lock_image import ImageResolver
 from kit.images.stacks import find_stack
 from kit.project.lock import ImageLock
 from kit.project.model import Mirrors, NamedImage
-from tests.unit.images.fakes import DIGEST, FakeInstaller, FakeRegistry
+from tests.unit.images.fakes import DIGEST, FakeArchives, FakeInstaller, FakeRegistry
 
 TORCH = f"torch==2.6.0+cu126 --hash=sha256:{'a' * 64}\n"
 BASE = "python:3.11-bookworm"
@@ -28,8 +28,13 @@ def resolver(stack: str = "cu126", *, offline: bool = False, **overrides: Any) -
         "mirrors": Mirrors(),
         "registry": FakeRegistry(dict(PYTHON)),
         "installer": FakeInstaller(printed=TORCH),
+        "archives": FakeArchives(),
     }
     return ImageResolver(stack, offline=offline, **(given | overrides))
+
+
+def offline_cpu(name: str) -> ImageLock:
+    return resolver("cpu", offline=True).lock(name)
 
 
 def offline(name: str) -> ImageLock:
@@ -37,18 +42,37 @@ def offline(name: str) -> ImageLock:
 
 
 @pytest.mark.parametrize("name", ["kit", "train", "serve"])
-def test_stack_cpu_is_locked_without_asking_anybody(name: str) -> None:
-    installer, registry = FakeInstaller(out_of_reach=True), FakeRegistry()
-    lock = resolver("cpu", installer=installer, registry=registry).lock(name)
+def test_stack_cpu_asks_for_the_state_of_debian_alone(name: str) -> None:
+    installer, registry, archives = FakeInstaller(out_of_reach=True), FakeRegistry(), FakeArchives()
+    mirrors = Mirrors(apt="http://mirror.example/debian")
+    found = {"mirrors": mirrors, "installer": installer, "registry": registry, "archives": archives}
+    lock = resolver("cpu", **found).lock(name)
     assert lock.pending == ()
-    assert (lock.base, lock.base_digest, lock.platform) == ("debootstrap:bookworm", None, "")
+    assert (lock.base, lock.base_digest, lock.platform) == ("debootstrap:bookworm", archives.state, "")
+    assert not lock.pulled
+    assert archives.asked == [("bookworm", "http://mirror.example/debian")]
     assert lock.packages_digest is not None
     assert installer.commands == []
     assert registry.asked == []
 
 
 def test_locking_twice_gives_the_same_lock() -> None:
-    assert resolver("cpu", offline=True).lock("train") == resolver("cpu").lock("train")
+    assert resolver("cpu").lock("train") == resolver("cpu").lock("train")
+
+
+def test_another_state_of_debian_makes_another_image() -> None:
+    before = resolver("cpu").lock("train")
+    moved = resolver("cpu", archives=FakeArchives("sha256:" + "ef" * 32)).lock("train", before)
+    assert moved.base_digest != before.base_digest
+    assert moved.inputs_digest != before.inputs_digest
+
+
+def test_a_state_of_debian_that_nobody_tells_is_pending() -> None:
+    before = resolver("cpu").lock("train")
+    lock = resolver("cpu", archives=FakeArchives(None)).lock("train", before)
+    text = "state of Debian's bookworm (deb.debian.org: does not answer no such host)"
+    assert (lock.base_digest, lock.pending) == (before.base_digest, (text,))
+    assert offline_cpu("train").pending == ("state of Debian's bookworm",)
 
 
 def test_offline_the_digest_and_pytorchs_own_build_are_pending() -> None:

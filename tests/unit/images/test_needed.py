@@ -47,6 +47,7 @@ def test_a_lock_needs_its_inputs_and_its_base() -> None:
     found = needed_by(lock(kit_image()))
     base = CPU.built_image("kit").base
     assert isinstance(base, Debootstrap)
+    base = replace(base, archive=DIGEST)
     assert found.inputs == {"sha256:inputs"}
     assert found.roots == {root_digest(base)}
     assert found.tags == {base_tag(base)}
