@@ -2,14 +2,13 @@
 
 kit never unpacks a layer; an engine does, as root. Packing refuses, and `kit verify --deep` refuses,
 what an engine's own layers never hold and what has broken unpackers: names and hard links with `..`,
-names that go through a link of the same layer which leads out, two files of one name, devices
+names that go through links of the same layer and lead out, two files of one name, devices
 other than those of every container, sparse members, records that readers understand differently,
 and bytes that are no member. Symbolic links themselves may point anywhere: a container's root is `/`.
 """
 
 from __future__ import annotations
 
-import posixpath
 from typing import TYPE_CHECKING
 
 from kit.bundle.tar_form import BLOCK
@@ -29,6 +28,10 @@ _FILES = frozenset(b"0\x007")
 _HARD_LINK, _SYMLINK, _CHARACTER, _BLOCK_DEVICE, _FOLDER, _PIPE = b"123456"
 _ALL = 1 << 62
 _PLACES = frozenset((b"path", b"linkpath", b"size"))
+MOST_MEMBERS = 2_000_000
+"""Far more than any layer has; each is remembered."""
+_MOST_LINKS = 40
+"""As many as Linux follows in one name."""
 _DEVICES = {
     (_CHARACTER, major, minor)
     for major, minor in ((0, 0), (1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2))
@@ -52,16 +55,20 @@ def _text(data: bytes) -> bytes:
 class LayerLaw:
     """Judges the members of one layer in the order in which they come."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, most_members: int = MOST_MEMBERS) -> None:
         self._where = where
+        self._left = most_members
         self._seen: set[int] = set()
         """Hashes of the names of files, to notice a second of the same name."""
-        self._leading_out: set[bytes] = set()
-        """Symbolic links that leave the folder they stand in towards the root or beyond."""
+        self._links: dict[bytes, bytes] = {}
+        """Symbolic links by their path, and what they say."""
 
     def head(self, head: Head) -> None:
         """Judge a member by its head. Raises VerificationError."""
         name, link, size = self._said(head)
+        self._left -= 1
+        if self._left < 0:
+            raise _refuse(self._where, name, "comes after more members than any layer has")
         header = head.blocks[-1]
         kind = header[TYPE]
         if b"\0" in name or b"\0" in link or not name:
@@ -115,10 +122,29 @@ class LayerLaw:
         parts = [part for part in path.split(b"/") if part not in (b"", b".")]
         if b".." in parts:
             raise _refuse(self._where, name, why)
-        for place in range(1, len(parts)):
-            if b"/".join(parts[:place]) in self._leading_out:
-                raise _refuse(self._where, name, "goes through a link of the same layer that leads out")
+        if any(b"/".join(parts[:place]) in self._links for place in range(1, len(parts))):
+            return self._through_links(parts, name)
         return b"/".join(parts)
+
+    def _through_links(self, parts: list[bytes], name: bytes) -> bytes:
+        """Return where a name leads, one part after the other as a kernel would; its last is not followed."""
+        waiting, done, followed = parts[::-1], list[bytes](), 0
+        while waiting:
+            part = waiting.pop()
+            leads_out = part == b".." and not done
+            if part == b"..":
+                del done[-1:]
+            elif part not in (b"", b"."):
+                done.append(part)
+                target = self._links.get(b"/".join(done)) if waiting else None
+                if target is not None:
+                    followed += 1
+                    leads_out = target.startswith(b"/") or followed > _MOST_LINKS
+                    waiting += [*target.split(b"/")[::-1]]
+                    del done[-1:]
+            if leads_out:
+                raise _refuse(self._where, name, "goes through a link of the same layer that leads out")
+        return b"/".join(done)
 
     def _link(self, path: bytes, link: bytes, kind: int) -> None:
         if not link:
@@ -126,9 +152,7 @@ class LayerLaw:
         if kind == _HARD_LINK:
             self._inside(link, path, "is a hard link that leads out of the layer")
             return
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), link))
-        if link.startswith(b"/") or target.split(b"/", 1)[0] == b"..":
-            self._leading_out.add(path)
+        self._links[path] = link
 
     def _once(self, path: bytes, name: bytes) -> None:
         known = hash(path)

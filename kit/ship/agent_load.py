@@ -8,6 +8,7 @@ from kit.bundle.digest import read_file
 from kit.errors import EngineError, VerificationError
 from kit.ship.identity import diff_ids, expected_ids, is_same
 from kit.ship.layer_gate import LayerGate, OpenGate
+from kit.ship.layer_look import LayerLook
 from kit.ship.loopback_registry import Registry, serving
 from kit.ship.oci_archive import oci_archive_chunks
 from kit.ship.served import served_form
@@ -47,14 +48,25 @@ def load_images(
 def _load(engine: ImageEngine, blobs: BlobStore, image: Image, store: Store) -> None:
     served = served_form(image, store)
     gate = OpenGate() if store.containerd else LayerGate(served.order)
-    with serving(Registry(image.name, served, blobs.path, gate.wait)) as reference:
-        for status in engine.pull(reference):
-            if status.text in _DONE:
-                gate.finished(status.layer)
+    look = LayerLook(image.layers, blobs.path, image.identity_tag)
+
+    def admit(digest: str) -> None:
+        gate.wait(digest)
+        look.admit(digest)
+
+    with serving(Registry(image.name, served, blobs.path, admit)) as reference:
+        try:
+            for status in engine.pull(reference):
+                if status.text in _DONE:
+                    gate.finished(status.layer)
+        except EngineError as error:
+            raise look.refused or error from error
         try:
             found = engine.inspect(reference)
             if store.containerd and found is not None and not found.layers:
                 # It had the layers unpacked from another form of them, and left these bytes out.
+                for layer in image.layers:
+                    look.admit(layer.digest)
                 engine.load(oci_archive_chunks(image, lambda digest: read_file(blobs.path(digest))))
                 found = engine.inspect(reference)
             # Compared before it gets the name that jobs trust.

@@ -6,7 +6,9 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from kit.bundle.compress_layers import plain_layer
 from kit.bundle.digest import Hasher
+from kit.bundle.layer_law import check_layer_tar
 from kit.errors import EngineError, TransferError, UnfitError, UnreachableError, VerificationError
 from kit.ship.archive import archive_chunks, store_of
 from kit.ship.have import parse_have
@@ -47,9 +49,13 @@ def send_kit_image(
 ) -> int:
     """Send kit's image as an archive and load it; return the bytes sent. `on_bytes` hears of each chunk.
 
-    The archive's sha256 is compared before the engine sees it; what the engine then has is compared
-    with the bundle. Raises VerificationError, TransferError, EngineError, UnreachableError.
+    Its layers must hold nothing that no layer should. The archive's sha256 is compared before the
+    engine sees it; what the engine then has is compared with the bundle. Raises VerificationError,
+    TransferError, EngineError, UnreachableError.
     """
+    for layer in image.layers:
+        plain = plain_layer(source.read(layer.digest), layer, source.where)
+        check_layer_tar(plain, f"{source.where}: image {image.name}")
     path = f"{facts.root}/partial/kit-image.{secrets.token_hex(6)}.tar"
     try:
         sent = _send(host, path, counted(archive_chunks(source, image, store_of(facts)), on_bytes))

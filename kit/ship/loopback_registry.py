@@ -6,6 +6,7 @@ the port, so the repository's name holds a random word that only this process an
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import threading
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.bundle.byte_stream import byte_stream
 from kit.bundle.digest import read_file
+from kit.errors import KitError
 from kit.ship.identity import OCI_MANIFEST
 
 if TYPE_CHECKING:
@@ -34,12 +36,13 @@ class Registry:
     """What is served, and where it lies."""
 
     def __init__(
-        self, name: str, served: Served, path: Callable[[str], Path], wait: Callable[[str], None]
+        self, name: str, served: Served, path: Callable[[str], Path], admit: Callable[[str], None]
     ) -> None:
+        """`admit` hears of a digest before its bytes go out; it may wait, or raise KitError to refuse."""
         self.repository = f"{secrets.token_hex(16)}/{name}"
         self.served = served
         self.path = path
-        self.wait = wait
+        self.admit = admit
 
 
 def _unpacked(path: Path, layer: Layer) -> Iterator[bytes]:
@@ -124,17 +127,31 @@ class _Handler(BaseHTTPRequestHandler):
         if not body:
             self._head(200, kind, size, digest)
             return
-        self.registry.wait(digest)
+        if not self._admitted(digest):
+            return
         with self.registry.path(digest).open("rb") as file:
             self._head(200, kind, size, digest)
             self.wfile.flush()
             self.connection.sendfile(file, 0, size or None)
 
+    def _admitted(self, digest: str) -> bool:
+        try:
+            self.registry.admit(digest)
+        except KitError as error:
+            # In the protocol's own form: engines do not try again then, and say why.
+            denied = {"code": "DENIED", "message": f"{error.what} {error.why}".strip()}
+            said = json.dumps({"errors": [denied]}).encode()
+            self._head(403, "application/json", len(said))
+            self.wfile.write(said)
+            return False
+        return True
+
     def _unpacked(self, layer: Layer, *, body: bool) -> None:
         if not body:
             self._head(200, _OCTETS, layer.plain_size, layer.diff_id)
             return
-        self.registry.wait(layer.diff_id)
+        if not self._admitted(layer.diff_id):
+            return
         self._head(200, _OCTETS, layer.plain_size, layer.diff_id)
         # Whatever goes wrong here leaves the body short, and the engine refuses it.
         self.close_connection = True

@@ -44,7 +44,7 @@ def tar_of_members(*members: tuple[tarfile.TarInfo, bytes], form: int = tarfile.
 def forged_image(folder: Path, plain: bytes, stored: bytes | None = None, **lies: Any) -> Path:
     """A bundle folder with one image of one layer, every digest right but for the lies."""
     stored = zstandard.ZstdCompressor().compress(plain) if stored is None else stored
-    config = config_of((plain,))
+    config = config_of((lies.get("config_layer", plain),))
     diff = blob_of(plain)
     layer = Layer(
         blob_of(stored).digest,
@@ -54,7 +54,7 @@ def forged_image(folder: Path, plain: bytes, stored: bytes | None = None, **lies
         lies.get("index"),
     )
     form = image_manifest(blob_of(config), (layer,))
-    image = Image("train", blob_of(config), blob_of(form), (layer,))
+    image = Image(lies.get("name", "train"), blob_of(config), blob_of(form), (layer,))
     blobs = [config, form, stored, *lies.get("blobs", ())]
     return forged_folder(folder, (image,), blobs)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import tarfile
 import tracemalloc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import zstandard
@@ -18,9 +18,10 @@ import zstandard
 from kit.bundle.digest import blob_of
 from kit.bundle.folder_target import FolderTarget
 from kit.bundle.frame_index import Frame, dump_index
-from kit.bundle.layer_law import check_layer_tar
+from kit.bundle.layer_law import LayerLaw, check_layer_tar
 from kit.bundle.pack import pack_bundle
 from kit.bundle.source import open_bundle
+from kit.bundle.tar_walk import TarWalk
 from kit.bundle.verify import verify_bundle
 from kit.errors import KitError, VerificationError
 from kit.progress import NoProgress
@@ -31,6 +32,8 @@ from tests.unit.bundle.fake_engine import FakeEngine
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from kit.bundle.tar_walk import Head
 
 LNK, SYM, CHR, BLK, FIFO, DIR = (
     tarfile.LNKTYPE,
@@ -60,6 +63,18 @@ def sparse() -> bytes:
     return bytes(header) + bytes(1024)
 
 
+def longer_than_a_path() -> bytes:
+    """Folders and links so long that realpath() gives up on them, and then a link out behind them."""
+    folder, steps, path, members = "d" * 247, "abcdefghijklmnop", "", []
+    for step in steps:
+        members += [member(f"{path}{folder}", type=DIR), member(f"{path}{step}", type=SYM, linkname=folder)]
+        path += folder + "/"
+    last = "/".join(steps) + "/" + "l" * 254
+    members.append(member(last, type=SYM, linkname="../" * len(steps)))
+    members.append(member("escape", type=SYM, linkname=last + "/../../../../../../../etc"))
+    return tar_of_members(*members, member("flag", type=LNK, linkname="escape/passwd"))
+
+
 LAWLESS: dict[str, bytes] = {
     "name above": tar_of_members(member("../evil", b"x")),
     "name above, inside": tar_of_members(member("a/../../evil", b"x")),
@@ -84,6 +99,22 @@ LAWLESS: dict[str, bytes] = {
     ),
     "link on top of a link (CVE-2025-4517)": tar_of_members(
         member("a", type=SYM, linkname="../x"), member("a/b", type=SYM, linkname=".."), member("a/b/c", b"x")
+    ),
+    "a chain of links": tar_of_members(
+        member("a", type=SYM, linkname="b"), member("b", type=SYM, linkname="/"), member("a/etc/evil", b"x")
+    ),
+    "above, behind a link that stays inside": tar_of_members(
+        member("d/e/f", type=DIR),
+        member("top", type=SYM, linkname="d/e/f/../../.."),
+        member("out", type=SYM, linkname="top/.."),
+        member("out/evil", b"x"),
+    ),
+    "links in a circle": tar_of_members(
+        member("a", type=SYM, linkname="b"), member("b", type=SYM, linkname="a"), member("a/c", b"x")
+    ),
+    "longer than a path may be (CVE-2025-4517)": longer_than_a_path(),
+    "a file twice, once through a link": tar_of_members(
+        member("lib", type=SYM, linkname="usr/lib"), member("usr/lib/a", b"x"), member("lib/a", b"y")
     ),
     "a file twice": tar_of_members(member("etc/passwd", b"a"), member("./etc//passwd", b"b")),
     "a link, then a file of its name": tar_of_members(
@@ -131,9 +162,25 @@ def test_a_lawless_layer_is_not_packed(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "bundle" / "kit.json").exists()
 
 
+def test_more_members_than_any_layer_has_are_refused() -> None:
+    law, walk = LayerLaw("x", most_members=2), TarWalk((tar_of_members(*map(member, "abc")),))
+    for _ in range(2):
+        law.head(cast("Head", walk.head()))
+    with pytest.raises(VerificationError, match="'c' comes after more members"):
+        law.head(cast("Head", walk.head()))
+
+
 LAWFUL: dict[str, bytes] = {
     "links within": tar_of_members(
         member("usr/lib", type=DIR), member("lib", type=SYM, linkname="usr/lib"), member("lib/a", b"x")
+    ),
+    "links to links within": tar_of_members(
+        member("a", type=SYM, linkname="./b/../c"),
+        member("c/d", type=SYM, linkname=".."),
+        member("c/d/x", b"x"),
+    ),
+    "a hard link to a link": tar_of_members(
+        member("a", type=SYM, linkname="/proc/self/exe"), member("b", type=LNK, linkname="a")
     ),
     "links to the container's root": tar_of_members(
         member("etc/mtab", type=SYM, linkname="/proc/mounts"),
