@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from kit.bundle.byte_stream import byte_stream
@@ -31,6 +33,16 @@ LEVEL = 3
 """Cut into frames, a layer is less than 1% larger than one stream of the same level."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A frame in its stored form."""
+
+    frame: Frame
+    data: bytes
+    found: bool
+    """It was here already."""
+
+
 class _Compressor:
     """Turns frames into their stored form, on any number of threads."""
 
@@ -38,14 +50,15 @@ class _Compressor:
         self._known = known
         self._own = threading.local()
 
-    def __call__(self, plain: bytes) -> tuple[Frame, bytes, bool]:
-        """Return the frame, its stored bytes, and whether they were found rather than made."""
+    def __call__(self, plain: bytes) -> _Stored:
+        """Return a frame, found or made."""
         digest = hashlib.sha256(plain).digest()
         found = self._known.find(digest)
         if found is not None:
-            return (*found, True)
-        stored = self._compress(plain)
-        return Frame(len(plain), len(stored), digest, hashlib.sha256(stored).digest()), stored, False
+            return _Stored(*found, found=True)
+        data = self._compress(plain)
+        frame = Frame(len(plain), len(data), digest, hashlib.sha256(data).digest())
+        return _Stored(frame, data, found=False)
 
     def _compress(self, plain: bytes) -> bytes:
         import zstandard
@@ -56,20 +69,59 @@ class _Compressor:
         return stored
 
 
-def _frames(plain: Iterable[bytes], known: KnownFrames, frames: list[Frame]) -> Iterator[bytes]:
-    """Yield the stored frames and note their records."""
-    empty = True
-    compressor = _Compressor(known)
-    for frame, stored, found in in_order(compressor, plain):
-        empty = False
-        frames.append(frame)
-        if found:
-            known.copied += frame.plain_size
+def _never_empty(frames: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the frames; an empty one where there is none, since no bytes are no zstd."""
+    frame = None
+    for frame in frames:
+        yield frame
+    if frame is None:
+        yield b""
+
+
+def _counted(stored: Iterable[_Stored], known: KnownFrames) -> Iterator[_Stored]:
+    for item in stored:
+        if item.found:
+            known.copied += item.frame.plain_size
         else:
-            known.compressed += frame.plain_size
-        yield stored
-    if empty:
-        yield compressor(b"")[1]
+            known.compressed += item.frame.plain_size
+        yield item
+
+
+def _again(frames: Iterable[Frame], known: KnownFrames) -> Iterator[_Stored]:
+    """Yield frames that were found a moment ago."""
+    for frame in frames:
+        found = known.find(frame.plain)
+        if found is None:
+            raise VerificationError(
+                "a frame that was there is gone",
+                where="the bundle that is packed",
+                fix="leave it alone while kit bundle writes; then run kit bundle again",
+            )
+        yield _Stored(*found, found=True)
+
+
+def _noted(stored: Iterable[_Stored], frames: list[Frame]) -> Iterator[bytes]:
+    for item in stored:
+        frames.append(item.frame)
+        yield item.data
+
+
+def _write(
+    stored: Iterator[_Stored], store: PackedBlobs, known: KnownFrames
+) -> tuple[Blob, tuple[Frame, ...]]:
+    """Return the blob of these frames. As long as they are those of a layer that is here, none is written."""
+    twin = known.twin()
+    other: tuple[_Stored, ...] = ()
+    for item in stored:
+        if not (item.found and twin.goes_on(item.frame.plain)):
+            other = (item,)
+            break
+    if not other and twin.whole is not None:
+        return twin.whole
+    frames: list[Frame] = []
+    blob = store.write(_noted(chain(_again(twin.begun, known), other, stored), frames))
+    known.add(blob, tuple(frames))
+    return blob, tuple(frames)
 
 
 def store_layer(
@@ -87,10 +139,8 @@ def store_layer(
     fails.
     """
     hasher = Hasher()
-    frames: list[Frame] = []
-    cut = hasher.watch(cut_tar(plain, normalise=normalise, watch=watch))
-    blob = store.write(_frames(cut, known, frames))
-    known.add(blob, frames)
+    cut = hasher.watch(_never_empty(cut_tar(plain, normalise=normalise, watch=watch)))
+    blob, frames = _write(_counted(in_order(_Compressor(known), cut), known), store, known)
     index = store.keep(dump_index(frames)) if len(frames) > 1 else None
     return Layer(blob.digest, blob.size, hasher.digest, hasher.size, index)
 

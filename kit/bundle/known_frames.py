@@ -24,13 +24,15 @@ class KnownFrames:
         self._store = store
         self._loaded = False
         self._places: dict[bytes, tuple[Blob, int, Frame]] = {}
+        self._layers: dict[Blob, tuple[Frame, ...]] = {}
         self.copied = 0
         """Plain bytes that were found and not compressed again."""
         self.compressed = 0
         """Plain bytes that had to be compressed."""
 
-    def add(self, blob: Blob, frames: Iterable[Frame]) -> None:
+    def add(self, blob: Blob, frames: tuple[Frame, ...]) -> None:
         """Remember the frames of a layer that is here."""
+        self._layers[blob] = frames
         offset = 0
         for frame in frames:
             self._places.setdefault(frame.plain, (blob, offset, frame))
@@ -56,6 +58,40 @@ class KnownFrames:
         except KitError:
             return None
         return (frame, stored) if hashlib.sha256(stored).digest() == frame.stored else None
+
+    def twin(self) -> Twin:
+        """Return what follows the layers that are here."""
+        return Twin(self._layers.items())
+
+
+class Twin:
+    """The layers that are here and that begin as the one which is packed does; one may be the same."""
+
+    def __init__(self, layers: Iterable[tuple[Blob, tuple[Frame, ...]]]) -> None:
+        self._alike = tuple(layers)
+        self._count = 0
+
+    def goes_on(self, plain: bytes) -> bool:
+        """Tell whether one of them goes on with a frame of that sha256; only such are left then."""
+        place = self._count
+        alike = tuple(
+            (blob, frames)
+            for blob, frames in self._alike
+            if place < len(frames) and frames[place].plain == plain
+        )
+        if alike:
+            self._alike, self._count = alike, place + 1
+        return bool(alike)
+
+    @property
+    def begun(self) -> tuple[Frame, ...]:
+        """The frames that have gone by."""
+        return self._alike[0][1][: self._count] if self._count else ()
+
+    @property
+    def whole(self) -> tuple[Blob, tuple[Frame, ...]] | None:
+        """The layer that ends here."""
+        return next((found for found in self._alike if len(found[1]) == self._count), None)
 
 
 def read_frames(layer: Layer, store: PackedBlobs) -> tuple[Frame, ...]:
