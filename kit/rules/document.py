@@ -44,6 +44,9 @@ def rules_document(book: RuleBook) -> str:
             needs = f"\n- needed then: {_condition(rule.needs)}" if rule.needs else ""
             lines.append(f"- applies to: {_condition(rule.when)}{needs}")
             lines.append(f"- to mend it: {_code(rule.fix)}\n- known from: {_code(rule.source)}\n")
-    lines.append("## What follows from what\n\n| fact | is | when |\n| --- | --- | --- |")
-    lines += [f"| `{line.fact}` | `{line.value}` | {_condition(line.when)} |" for line in book.derived]
+    lines.append("## What follows from what\n\n| fact | is | when | known from |\n| --- | --- | --- | --- |")
+    lines += [
+        f"| `{line.fact}` | `{line.value}` | {_condition(line.when)} | {line.source} |"
+        for line in book.derived
+    ]
     return "\n".join(lines) + "\n"

@@ -22,6 +22,8 @@ class Derived:
     fact: str
     value: str
     when: Conditions
+    source: str = ""
+    """How it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ def parse_rules(document: Any) -> RuleBook:
         for number, line in enumerate(lines):
             key = f"derive.{fact}[{number}]"
             texts = _texts(line, key, ("value",), ("when", "source"))
-            derived.append(Derived(fact, texts["value"], _conditions(line.get("when"), f"{key}.when")))
+            when, source = _conditions(line.get("when"), f"{key}.when"), str(line.get("source", ""))
+            derived.append(Derived(fact, texts["value"], when, source))
     rules = []
     for name, value in document["rules"].items():
         key = f"rules.{name}"

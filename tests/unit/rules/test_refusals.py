@@ -19,6 +19,7 @@ from kit.jobs.job_rules import broken_job_rules, check_job
 from kit.progress import NoProgress
 from kit.project.load import LoadedProject, parse_project
 from kit.project.model import Mirrors
+from kit.rules.rule import load_rules
 from kit.run.check_hosts import job_findings
 from kit.workflow.lock_project import make_lock
 from tests.factories import project_document
@@ -58,6 +59,10 @@ def broken(lock: PackageLock, stack: Stack = CU126) -> set[str]:
 @pytest.mark.parametrize(("stack", "rule"), BUILT)
 def test_every_lock_that_kit_brings_passes(stack: Stack, rule: BuiltImage) -> None:
     check_packages(rule.name, stack, read_packages(rule, stack))
+
+
+def test_every_fact_that_follows_from_others_says_where_it_is_known_from() -> None:
+    assert [line.fact for line in load_rules().derived if not line.source] == []
 
 
 def test_pypis_vllm_beside_torch_of_the_cuda_12_6_index_is_refused_with_the_reason() -> None:
