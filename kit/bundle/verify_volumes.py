@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kit.bundle.measure_volumes import measure_file
-from kit.bundle.volume_set import Wrong, examine, find_set, unusable
+from kit.bundle.volume_set import MISSING, Wrong, examine, find_set, unusable
 from kit.errors import KitError, TransferError, VerificationError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def verify_parity(path: Path, progress: Progress) -> VolumesReport | None:
     for share in shares:
         place = found.path(share)
         if not place.is_file():
-            wrong.append(Wrong(share, place.name, "is missing"))
+            wrong.append(Wrong(share, place.name, MISSING))
             continue
         measured = measure_file(place, lambda count: progress.advance(_TASK, count))
         if measured != (listing.shares[share], listing.size_of(share)):

@@ -14,6 +14,7 @@ from kit.bundle.volumes import LIST_SUFFIX, PROBE, Volume, VolumeList, parse_vol
 from kit.errors import ConfigError, KitError, VerificationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from kit.progress import Progress
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 _LIST_LIMIT = 64 << 20
 _THREADS = 2
 _TASK = "hash volumes"
+MISSING = "is missing"
+"""What is said of a volume that is not there."""
+_LONG_RUN = 4
+"""Missing volumes in a row that are named by the first and the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,8 @@ def _list_of(path: Path) -> Path | None:
         return named
     if cut and path.exists():
         raise _no_list(path.with_name(cut[0]))
+    if not path.exists() and any(_is_volume(path.name, other) for other in path.parent.glob("*")):
+        raise _no_list(path)
     return None
 
 
@@ -135,6 +142,8 @@ class Wrong:
     name: str
     text: str
     """What is wrong, e.g. `is missing`."""
+    holds: int | None = None
+    """The other volume of the set whose bytes these are, as far as its ends tell."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.text}"
@@ -150,7 +159,7 @@ def _judge(found: VolumeSet, share: int) -> Wrong | None:
     """Return what is wrong with a volume, as far as its size and ends tell."""
     path, listing = found.path(share), found.listing
     if not path.is_file() or path.is_symlink():
-        text = "is no plain file" if path.exists() or path.is_symlink() else "is missing"
+        text = "is no plain file" if path.exists() or path.is_symlink() else MISSING
         return Wrong(share, path.name, text)
     size, wanted = path.stat().st_size, listing.shares[share]
     ends = _ends(path, size)
@@ -158,7 +167,7 @@ def _judge(found: VolumeSet, share: int) -> Wrong | None:
         return None
     for other, volume in enumerate(listing.shares):
         if other != share and size == listing.size_of(other) and ends == (volume.head, volume.tail):
-            return Wrong(share, path.name, f"is {found.path(other).name} of this set, renamed")
+            return Wrong(share, path.name, f"is {found.path(other).name} of this set, renamed", other)
     if wanted.head not in ends and wanted.tail not in ends:
         return Wrong(share, path.name, "is of another set, or damaged at both ends")
     if size != listing.size_of(share):
@@ -242,25 +251,56 @@ def overdrawn(listing: VolumeList, lost: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(share for share in sorted(gone) if counts[listing.group(share)[0]] > listing.form.parity)
 
 
+def _lost(found: VolumeSet, wrong: tuple[Wrong, ...]) -> tuple[int, ...]:
+    """Return the volumes that seem to be nowhere, as far as their ends tell, parity included."""
+    parity = range(len(found.listing.volumes), len(found.listing.shares))
+    seen = {item.share: item for item in (*wrong, *_judged(found, parity)) if item.share is not None}
+    elsewhere = {item.holds for item in seen.values()}
+    return tuple(share for share in sorted(seen) if share not in elsewhere)
+
+
+def _runs(shares: Iterable[int]) -> list[list[int]]:
+    """Return runs of numbers that follow each other."""
+    runs: list[list[int]] = []
+    for share in shares:
+        if runs and runs[-1][-1] == share - 1:
+            runs[-1].append(share)
+        else:
+            runs.append([share])
+    return runs
+
+
+def _named(found: VolumeSet, run: list[int]) -> str:
+    names = [found.path(share).name for share in run]
+    return ", ".join(names) if len(run) < _LONG_RUN else f"{names[0]} to {names[-1]}"
+
+
+def _sentences(found: VolumeSet, wrong: tuple[Wrong, ...]) -> list[str]:
+    """Return what is wrong, with many missing volumes in a row as one."""
+    missing = [item.share for item in wrong if item.text == MISSING and item.share is not None]
+    long = [run for run in _runs(missing) if len(run) >= _LONG_RUN]
+    spoken = {share for run in long for share in run}
+    rest = [str(item) for item in wrong if item.share not in spoken]
+    return [f"{_named(found, run)} are missing" for run in long] + rest
+
+
 def unusable(found: VolumeSet, wrong: tuple[Wrong, ...], examined: Examined | None) -> VerificationError:
     """Return the error that names every volume that cannot be used, and what mends it."""
     listing = found.listing
-    lost = examined.lost(listing) if examined else tuple(w.share for w in wrong if w.share is not None)
-    if not examined:
-        parity = range(len(listing.volumes), len(listing.shares))
-        lost += tuple(w.share for w in _judged(found, parity) if w.share is not None)
+    lost = examined.lost(listing) if examined else _lost(found, wrong)
     gone = overdrawn(listing, lost)
-    names = ", ".join(found.path(share).name for share in gone)
-    if gone:
+    fix = f"kit recover -b {found.list_path}"
+    if gone and listing.form.parity:
         why = f"{len(gone)} lost, parity brings back {listing.form.parity} of a group"
-        fix = f"copy these again: {names}"
+    elif gone:
+        why = f"{len(gone)} lost, and the set was made without parity"
     else:
         why = "nothing is lost" if not lost else f"parity brings back all {len(lost)} that are lost"
-        fix = f"kit recover -b {found.list_path}"
-    shares = len(listing.volumes)
+    if gone:
+        fix = "copy these again: " + ", ".join(_named(found, run) for run in _runs(gone))
+    own = [item.share for item in wrong if item.share is not None]
+    count = len(listing.volumes) if max(own, default=0) < len(listing.volumes) else len(listing.shares)
+    what = f"{len(own)} of {count} volumes cannot be used" if own else "there are foreign volumes"
     return VerificationError(
-        f"{len(wrong)} of {shares} volumes cannot be used: " + "; ".join(map(str, wrong)),
-        where=str(found.folder),
-        why=why,
-        fix=fix,
+        f"{what}: " + "; ".join(_sentences(found, wrong)), where=str(found.list_path), why=why, fix=fix
     )

@@ -31,6 +31,12 @@ def bytes_text(count: float) -> str:
     return f"{count / _STEP:.1f} TB"
 
 
+def volumes_text(volumes: int, parity: int) -> str:
+    """Return how many volumes there are, e.g. `12 volumes and 1 of parity`."""
+    count = f"{volumes} volume{'' if volumes == 1 else 's'}"
+    return f"{count} and {parity} of parity" if parity else count
+
+
 def plain(value: Any) -> Any:
     """Return a result as JSON's own types."""
     if is_dataclass(value) and not isinstance(value, type):

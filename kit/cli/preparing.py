@@ -10,7 +10,7 @@ import typer
 
 from kit.cli.opening import open_project
 from kit.cli.options import DEFAULT_FILE, DryRun, File, Json
-from kit.cli.output import bytes_text, show, shown_progress, table
+from kit.cli.output import bytes_text, show, shown_progress, table, volumes_text
 from kit.cli.signing import SignKey, signer_for
 
 if TYPE_CHECKING:
@@ -146,4 +146,6 @@ def _made(made: Made) -> Iterator[str]:
     rows = [(part.kind, part.name, bytes_text(part.size), part.reference) for part in made.parts]
     yield from table(("KIND", "NAME", "SIZE", "REFERENCE"), rows)
     yield f"{made.name}: {made.path}, {bytes_text(made.bytes)}, {made.digest}"
+    if made.volumes:
+        yield f"{volumes_text(made.volumes, made.parity_volumes)}; the list travels with them"
     yield made.signature.text

@@ -12,7 +12,7 @@ import typer
 from kit.cli.contents import difference_lines, tree_lines
 from kit.cli.opening import bundle_path, open_bundle_here
 from kit.cli.options import DEFAULT_FILE, Bundle, DryRun, File, Json
-from kit.cli.output import bytes_text, plain, show, shown_progress, table
+from kit.cli.output import bytes_text, plain, show, shown_progress, table, volumes_text
 
 if TYPE_CHECKING:
     from kit.bundle.inspect import BundleSummary
@@ -116,7 +116,7 @@ def _verified(report: VerifyReport, provenance: Provenance) -> Iterator[str]:
         yield f"deep: {report.deep_layers} layers hold the {bytes_text(report.deep_size)} of their diffIDs"
     yield f"whole: {report.blobs} blobs, {bytes_text(report.size)}; {provenance.text}"
     if report.volumes is not None:
-        yield f"{report.volumes.volumes} volumes and {report.volumes.parity_volumes} of parity, all whole"
+        yield f"{volumes_text(report.volumes.volumes, report.volumes.parity_volumes)}, all whole"
     if provenance.signature.status != "signed":
         yield "who made it is not proven"
 

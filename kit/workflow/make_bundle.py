@@ -63,6 +63,9 @@ class Made:
     """Of all its blobs, of the tarball, or of all volumes, parity included."""
     parts: tuple[PartSummary, ...]
     signature: Verdict = NOT_SIGNED
+    volumes: int = 0
+    """Volumes that it was cut into; 0 when it is in one piece."""
+    parity_volumes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,8 @@ def make_bundle(loaded: LoadedProject, wanted: Wanted, tools: BundleTools, progr
         copy_bundle(source, TarTarget(places.tarball, places.form, progress), progress)
     path = places.opened
     signature = open_bundle(path, tools.trust.look).signature
-    return Made(summary.name, summary.digest, str(path), _bytes(path), summary.parts, signature)
+    size, volumes, parity = _size(path)
+    return Made(summary.name, summary.digest, str(path), size, summary.parts, signature, volumes, parity)
 
 
 def _target(places: BundlePlaces, progress: Progress) -> BundleTarget:
@@ -148,13 +152,16 @@ def _target(places: BundlePlaces, progress: Progress) -> BundleTarget:
     raise ConfigError("nowhere to put the bundle", where="-o", fix="-o bundle")
 
 
-def _bytes(path: Path) -> int:
+def _size(path: Path) -> tuple[int, int, int]:
+    """Return the bytes that were made, and how many volumes and volumes of parity they are."""
     if path.is_dir():
-        return sum(blob.size for blob in open_bundle(path).manifest.blobs)
+        return sum(blob.size for blob in open_bundle(path).manifest.blobs), 0, 0
     found = find_set(path)
     if found is None:
-        return path.stat().st_size
-    return sum(found.listing.size_of(share) for share in range(len(found.listing.shares)))
+        return path.stat().st_size, 0, 0
+    listing = found.listing
+    size = sum(listing.size_of(share) for share in range(len(listing.shares)))
+    return size, len(listing.volumes), len(listing.parity_volumes)
 
 
 def _pulled(image: ImageLock, mirrors: Mirrors) -> str:

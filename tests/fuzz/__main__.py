@@ -14,7 +14,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 CORPUS = REPOSITORY / "tests" / "hostile" / "corpus"
 BUILD = REPOSITORY / "build" / "fuzz"
-LIMITS = ("-max_len=65536", "-timeout=20", "-rss_limit_mb=2048")
+LIMITS = ("-max_len=65536", "-timeout=60", "-rss_limit_mb=2048")
 """Bytes of an input; seconds and MB for one."""
 
 

@@ -106,6 +106,42 @@ def test_without_parity_the_message_names_the_lost_volume(place: Path) -> None:
         recover_volumes(place, NoProgress())
 
 
+@with_parity(0)
+def test_without_parity_that_is_said(place: Path) -> None:
+    volume(place, 5).unlink()
+    with pytest.raises(VerificationError, match="1 lost, and the set was made without parity"):
+        open_bundle(place)
+
+
+@pytest.mark.parametrize("parity", [0, 1])
+def test_volumes_in_each_others_place_are_not_called_lost(whole: Path, tmp_path: Path, parity: int) -> None:
+    place = Path(shutil.copytree(whole / str(parity), tmp_path / "set"))
+    volume(place, 2).rename(place / "swap")
+    volume(place, 3).rename(volume(place, 2))
+    (place / "swap").rename(volume(place, 3))
+    with pytest.raises(VerificationError, match=r"2 of 12 .*nothing is lost") as caught:
+        open_bundle(place)
+    assert caught.value.fix.startswith("kit recover -b")
+
+
+def test_foreign_volumes_alone_are_not_counted_as_the_sets_own(place: Path) -> None:
+    volume(place, 13).write_bytes(b"somebody else's")
+    with pytest.raises(VerificationError, match=r"foreign volumes: b\.tar\.0013 is of another set"):
+        open_bundle(place)
+    volume(place, 1, "p").write_bytes(b"")
+    with pytest.raises(VerificationError, match=r"1 of 13 volumes cannot be used: b\.tar\.p0001"):
+        verify_parity(place, NoProgress())
+
+
+def test_many_lost_volumes_in_a_row_are_named_by_their_ends(place: Path) -> None:
+    for number in (2, 5, 6, 7, 8, 9):
+        volume(place, number).unlink()
+    with pytest.raises(VerificationError) as caught:
+        open_bundle(place)
+    assert caught.value.what.endswith("b.tar.0005 to b.tar.0009 are missing; b.tar.0002 is missing")
+    assert caught.value.fix == "copy these again: b.tar.0002, b.tar.0005 to b.tar.0009"
+
+
 @with_parity(2)
 @pytest.mark.parametrize("lost", [("0001", "0012"), ("0003", "p0002"), ("p0001", "p0002"), ("0007", "0008")])
 def test_any_two_lost_volumes_are_recovered_with_parity_2(place: Path, lost: tuple[str, str]) -> None:
@@ -236,7 +272,7 @@ def test_the_list_of_another_bundle_is_refused(place: Path) -> None:
 
 def test_a_missing_list_is_asked_for(place: Path) -> None:
     (place / f"{NAME}.volumes.json").unlink()
-    for path in (place, volume(place, 1)):
+    for path in (place, volume(place, 1), place / NAME):
         with pytest.raises(VerificationError, match="list of the volumes is missing") as caught:
             open_bundle(path)
         assert "cat " in caught.value.fix
