@@ -51,10 +51,10 @@ fuzz: setup ## coverage-guided fuzzing of every reader, FUZZ_SECONDS=600 in all 
 bench: setup lab-setup ## measured ratios against what one would type instead
 	@$(PY) -m tests.bench.flips docs/measurements/flips.md
 	@$(PY) -m tests.bench
-	@$(PY) -m tests.bench.pack
+	@$(PY) -m tests.bench.pack docs/measurements/pack.md
 
 bench-pack: setup lab-setup ## packing and verifying against docker save and zstd; KIT_BENCH_IMAGES="A B" chooses
-	@$(PY) -m tests.bench.pack
+	@$(PY) -m tests.bench.pack docs/measurements/pack.md
 
 bench-builds: setup lab-setup ## how many bytes differ between two builds from nothing; 20 minutes, 30 GB
 	@$(PY) -m tests.bench.two_builds
