@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import shutil
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError
 from kit.images.packages import PackageLock, Pin, partition
-from kit.images.uv_command import UvCommand, index_env, install_argv, torch_index
+from kit.images.uv_command import UvCommand, install_argv, install_env, torch_index
+from kit.project.requirement import distribution_name
 
 if TYPE_CHECKING:
     from kit.images.stacks import BuiltImage, Stack
@@ -29,7 +31,8 @@ PARTIAL = "partial-"
 """Begins the name of a folder that is being filled."""
 LAYER_LIMIT = 2_000_000_000
 """Bytes. Some registries and proxies refuse larger layers."""
-_FORM = "1"  # counts up when the folders of earlier versions must not be reused
+_FORM = "2"  # counts up when the folders of earlier versions must not be reused
+_REQUIRES = b"Requires-Dist: "
 _SHEBANG = re.compile(rb"\A#!(?:/bin/sh\n'''exec' [^\n]*\n' '''|[^\n]*python[^\n]*)\n")
 _MACHINE_BOUND = ("uv_cache.json", "direct_url.json", "REQUESTED", "INSTALLER")
 
@@ -107,8 +110,8 @@ def _install(
             wanted.write_text(text, encoding="utf-8")
             index = torch_index(stack, text, installer.wheel_files())
             argv = install_argv(rule, stack, wanted, partial, index)
-            installer.run(UvCommand(argv, index_env(os.environ, pip_mirror)))
-        free_from_machine(partial)
+            installer.run(UvCommand(argv, install_env(os.environ, pip_mirror)))
+        free_from_machine(partial, rule.sdists)
         try:
             partial.rename(final)
         except OSError:
@@ -119,8 +122,11 @@ def _install(
     return final
 
 
-def free_from_machine(folder: Path) -> None:
-    """Take out of an installed folder whatever depends on the machine that installed it."""
+def free_from_machine(folder: Path, sdists: tuple[str, ...] = ()) -> None:
+    """Take out of an installed folder whatever depends on the machine that installed it.
+
+    `sdists` are the packages that were built from source there.
+    """
     (folder / ".lock").unlink(missing_ok=True)
     for cache in list(folder.rglob("__pycache__")):
         shutil.rmtree(cache)
@@ -128,11 +134,38 @@ def free_from_machine(folder: Path) -> None:
         for name in _MACHINE_BOUND:
             (info / name).unlink(missing_ok=True)
         record = info / "RECORD"
+        if distribution_name(info.name.partition("-")[0]) in sdists:
+            _sort_requirements(info / "METADATA", record)
         if record.exists():
             _replace(record, _portable_record(record.read_text(encoding="utf-8")).encode())
     for script in (folder / "bin").glob("*"):
         if script.is_file() and not script.is_symlink():
             _repoint(script)
+
+
+def _sort_requirements(metadata: Path, record: Path) -> None:
+    """Give the requirements of a package one order.
+
+    DeepSpeed's setup.py collects them in a set, and a wheel that uv kept was built with who knows which seed.
+    """
+    before = metadata.read_bytes()
+    head, blank, text = before.partition(b"\n\n")
+    lines = head.split(b"\n")
+    wanted = iter(sorted(line for line in lines if line.startswith(_REQUIRES)))
+    lines = [next(wanted) if line.startswith(_REQUIRES) else line for line in lines]
+    after = b"\n".join(lines) + blank + text
+    if after == before:
+        return
+    _replace(metadata, after)
+    named = f"{metadata.parent.name}/{metadata.name}"
+    entry = f"{named},sha256={_record_hash(after)},{len(after)}"
+    kept = [line for line in record.read_text(encoding="utf-8").splitlines() if line.split(",")[0] != named]
+    _replace(record, "".join(f"{line}\n" for line in (*kept, entry)).encode())
+
+
+def _record_hash(data: bytes) -> str:
+    # As RECORD has it: base64 for URLs, without padding.
+    return urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode("ascii")
 
 
 def _portable_record(text: str) -> str:

@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kit.images.context import MTIME
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -45,6 +47,12 @@ def index_env(env: Mapping[str, str], pip_mirror: str | None) -> tuple[tuple[str
     if pip_mirror:
         found["UV_DEFAULT_INDEX"] = pip_mirror
     return tuple(sorted(found.items()))
+
+
+def install_env(env: Mapping[str, str], pip_mirror: str | None) -> tuple[tuple[str, str], ...]:
+    """Return the variables of `index_env`, and those that make builds from source the same each time."""
+    same = {"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": str(MTIME)}
+    return tuple(sorted((*index_env(env, pip_mirror), *same.items())))
 
 
 def torch_index(stack: Stack, requirements: str, wheel_files: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 """How many bytes of an image differ between two builds from nothing, and which files they are.
 
 python -m tests.bench.two_builds [IMAGE …] builds images of stack cpu (train and serve, unless named) twice,
-each time in an engine without images and with an empty cache of installed packages, packs both as `kit
-bundle` does, and compares them: what the engine gives member by member, what kit packs by digest. Root and
-some 30 GB of disk; the wheels come from uv's own cache where they are.
+each time in an engine without images, with an empty cache of installed packages and without the wheels that
+uv built from source, packs both as `kit bundle` does, and compares them: what the engine gives member by
+member, what kit packs by digest. Root and some 30 GB of disk; other wheels come from uv's own cache.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from kit.bundle.pack_request import PackRequest
 from kit.images.build_image import build_image
 from kit.images.docker_engine import DockerCommand
 from kit.images.lock_image import ImageResolver
+from kit.images.stacks import BuiltImage, find_stack
 from kit.progress import NoProgress
 from kit.project.model import Mirrors
 from tests.bench.image_contents import (
@@ -61,6 +62,7 @@ def build_once(number: int, names: list[str]) -> dict[str, Build]:
     found, ids = {}, {}
     try:
         os.environ["DOCKER_HOST"] = engine_up(folders)
+        subprocess.run((sys.executable, "-m", "uv", "cache", "clean", "-q", *sdists()), check=True)
         resolver = ImageResolver(STACK, Mirrors(), offline=False)
         for name in names:
             began = time.monotonic()
@@ -83,6 +85,17 @@ def _pack(folder: Path, ids: dict[str, str]) -> dict[str, Image]:
     request = PackRequest("two-builds", STACK, b"{}\n", "2026-05-01T12:30:00Z", tuple(ids.items()), ())
     manifest = pack_bundle(request, DockerEngine(), FolderTarget(folder), NoProgress())
     return {image.name: image for image in manifest.images}
+
+
+def sdists() -> tuple[str, ...]:
+    """Return the packages that are built from source."""
+    found = {
+        name: None
+        for image in find_stack(STACK).images
+        if isinstance(image, BuiltImage)
+        for name in image.sdists
+    }
+    return tuple(found)
 
 
 def reason(path: str) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+from base64 import urlsafe_b64encode
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,3 +113,47 @@ def test_a_hard_link_into_uvs_cache_is_not_written_through(tmp_path: Path) -> No
     (tmp_path / "layer/bin/tool").hardlink_to(cached)
     free_from_machine(tmp_path / "layer")
     assert cached.read_text(encoding="utf-8") == "#!/usr/bin/python\n"
+
+
+WITH_EXTRA = "a; extra == 'x'"
+
+
+def _metadata(*requires: str) -> bytes:
+    lines = "".join(f"Requires-Dist: {line}\n" for line in requires)
+    return f"Name: deepspeed\nRequires-Python: >=3\n{lines}Provides-Extra: x\n\nRequires-Dist: z\n".encode()
+
+
+def _recorded(metadata: bytes) -> str:
+    digest = urlsafe_b64encode(hashlib.sha256(metadata).digest()).decode().rstrip("=")
+    return f"deepspeed-0.18.4.dist-info/METADATA,sha256={digest},{len(metadata)}\n"
+
+
+def _built(folder: Path, *requires: str) -> tuple[bytes, str]:
+    info = folder / "deepspeed-0.18.4.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_bytes(_metadata(*requires))
+    (info / "RECORD").write_text(_recorded(_metadata(*requires)) + "a.py,sha256=x,1\n")
+    free_from_machine(folder, ("deepspeed",))
+    return (info / "METADATA").read_bytes(), (info / "RECORD").read_text()
+
+
+def test_what_was_built_from_source_names_its_requirements_in_one_order(tmp_path: Path) -> None:
+    found = _built(tmp_path / "1", "b", WITH_EXTRA)
+    assert found == _built(tmp_path / "2", WITH_EXTRA, "b")
+    assert found == (_metadata(WITH_EXTRA, "b"), "a.py,sha256=x,1\n" + _recorded(_metadata(WITH_EXTRA, "b")))
+
+
+def test_what_came_as_a_wheel_keeps_its_metadata(tmp_path: Path) -> None:
+    info = tmp_path / "other-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_bytes(_metadata("b", "a"))
+    free_from_machine(tmp_path, ("deepspeed",))
+    assert (info / "METADATA").read_bytes() == _metadata("b", "a")
+
+
+def test_packages_are_built_with_one_seed_and_on_one_day() -> None:
+    installer = FakeInstaller(files={"a": b""})
+    install_layers(_rule(), CPU, LOCK, installer, None)
+    assert {"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "315619200"}.items() <= dict(
+        installer.commands[0].env
+    ).items()
