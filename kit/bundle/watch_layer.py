@@ -44,19 +44,18 @@ class Member:
 
 
 def _field(data: bytes) -> bytes:
-    return data.split(b"\0", 1)[0]
+    return data.partition(b"\0")[0]
 
 
 def member_of(head: Head) -> Member:
     """Return what a head says, extensions included (POSIX ustar and PAX, GNU long names)."""
     said: dict[bytes, bytes] = {}
-    for block in head.blocks[:-1]:
+    *extensions, header = head.blocks
+    for block in extensions:
         said |= _extension(block)
-    header = head.blocks[-1]
-    name = _field(header[_NAME])
-    if header[_MAGIC] == _USTAR and header[_PREFIX.start]:
+    name, kind = _field(header[_NAME]), header[TYPE]
+    if header[_PREFIX.start] and header[_MAGIC] == _USTAR:
         name = _field(header[_PREFIX]) + b"/" + name
-    kind = header[TYPE]
     size = int(said[b"size"]) if said.get(b"size", b"").isdigit() else number(header[SIZE]) or 0
     link = said.get(b"linkpath", _field(header[_LINK])) if kind == _SYMLINK else b""
     path = said.get(b"path", name).decode("utf-8", "replace")
@@ -91,7 +90,8 @@ class LayerWatch:
 
         Raises VerificationError when no layer should hold it.
         """
-        self._finish()
+        if self._wanted is not None:
+            self._finish()
         self.law.head(head)
         member = member_of(head)
         if member.link:

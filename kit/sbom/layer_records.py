@@ -106,16 +106,20 @@ class LayerObserver:
     def wants(self, name: str, size: int) -> bool:
         """Take note of a regular file, and tell whether `take` should get its bytes."""
         path = _plain(name)
-        folder, base = posixpath.split(path)
+        folder, _, base = path.rpartition("/")
+        if base.startswith(_WHITEOUT):
+            self._whiteout(folder, base)
+        elif base in _UNREAD_NAMES and _UNREAD.match(path):
+            self._unread.add(path)
+        elif _holds_records(path, folder, base):
+            self._gone.add(path)
+        return 0 < size <= LARGEST and _is_record(path, base)
+
+    def _whiteout(self, folder: str, base: str) -> None:
         if base == _OPAQUE:
             self._emptied.add(folder)
-        elif base.startswith(_WHITEOUT):
+        else:
             self._gone.add(posixpath.join(folder, base[len(_WHITEOUT) :]))
-        elif _UNREAD.match(path):
-            self._unread.add(path)
-        elif _MAY_HOLD_RECORDS.match(path):
-            self._gone.add(path)
-        return 0 < size <= LARGEST and _is_record(path)
 
     def take(self, name: str, data: bytes) -> None:
         """Read a file that is wanted."""
@@ -133,7 +137,7 @@ class LayerObserver:
     def link(self, name: str, target: str) -> None:
         """Take note of a symbolic link."""
         path = _plain(name)
-        if _MAY_HOLD_RECORDS.match(path):
+        if _holds_records(path, *posixpath.split(path)):
             # It is no folder any more: what lower layers have below it is hidden.
             self._gone.add(path)
         if _DOC_LINK.match(path):
@@ -153,6 +157,8 @@ class LayerObserver:
         )
 
 
+_FOLDERS = {"site-packages", "node_modules", "dpkg", "status.d"}
+_UNREAD_NAMES = {"Packages", "Packages.db", "rpmdb.sqlite"}
 _FEW = {
     "METADATA",
     "PKG-INFO",
@@ -165,9 +171,17 @@ _FEW = {
 }
 
 
-def _is_record(path: str) -> bool:
-    # Nearly every member ends here: patterns are tried on the few that could match.
-    base = path.rpartition("/")[2]
+# Nearly every member of a layer is told apart by the end of its name; patterns are tried on the rest.
+
+
+def _holds_records(path: str, folder: str, base: str) -> bool:
+    """Tell whether a path, were it a folder, could hold files that describe packages."""
+    if not base.endswith("-info") and base not in _FOLDERS and folder != "usr/share/doc":
+        return False
+    return _MAY_HOLD_RECORDS.match(path) is not None
+
+
+def _is_record(path: str, base: str) -> bool:
     if base not in _FEW and base[:4].upper() not in ("LICE", "COPY") and not base.endswith(".egg-info"):
         return _STATUS_FILE.match(path) is not None
     named = (_COPYRIGHT, _RELEASE, _LICENCE_FILE, *(pattern for pattern, _ in _PACKAGES))

@@ -3,15 +3,19 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from kit.bundle.bills_of_materials import observed
 from kit.bundle.cut_frames import cut_tar
+from kit.bundle.digest import blob_of
+from kit.bundle.folder_target import FolderTarget
 from kit.bundle.inventories import Inventories
-from kit.bundle.manifest import Manifest
+from kit.bundle.manifest import Blob, Manifest
+from kit.bundle.pack import pack_bundle
 from kit.bundle.source import BundleSource, open_bundle
 from kit.bundle.verify import verify_bundle
 from kit.bundle.watch_layer import LayerWatch
@@ -158,6 +162,29 @@ def test_inventories_are_believed_for_layers_packed_before(tmp_path: Path) -> No
     source = open_bundle(tmp_path / "bundle")
     assert source.manifest == second
     assert components(source, "sbom/train.cdx.json") == []
+
+
+class ToldOfReads(FolderTarget):
+    """A bundle's folder that notes which blobs are read back while packing."""
+
+    asked: ClassVar[list[str]] = []
+
+    def read(self, blob: Blob) -> Iterator[bytes]:
+        self.asked.append(blob.digest)
+        return super().read(blob)
+
+
+def test_no_layer_is_read_back_for_its_inventory(tmp_path: Path) -> None:
+    engine, target = FakeEngine(), ToldOfReads(tmp_path / "bundle")
+    files = {"README.md": b"---\nlicense: mit\n---\n", "w.safetensors": b"w"}
+    images = (("train", engine.add(layer(BASE), layer(TOP))), ("serve", engine.add(layer(BASE))))
+    trees = (local_tree(tmp_path / "m", files),)
+    manifest = pack_bundle(
+        pack_request(engine, tmp_path, images=images, trees=trees), engine, target, NoProgress()
+    )
+    assert len(manifest.documents) == 3
+    # Of models the few small texts that may name a licence are.
+    assert target.asked == [blob_of(files["README.md"]).digest]
 
 
 def test_only_the_inventories_of_layers_in_the_bundle_are_kept(tmp_path: Path) -> None:
