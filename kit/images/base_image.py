@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kit.progress import Progress
     from kit.project.model import Mirrors
 
-_FORM = 2  # counts up when roots are made in another way
+_FORM = 3  # counts up when roots are made in another way
 ROOT_LABEL = "kit.root"
 """Tells what a root made here was made from."""
 

@@ -26,7 +26,9 @@ _LEFT_OUT = (
     *("./dev/*", "./proc/*", "./sys/*", "./run/*", "./tmp/*"),
     *("./etc/hostname", "./etc/resolv.conf", "./etc/machine-id", "./etc/*-"),
     *("./var/cache/*", "./var/lib/apt/lists/*", "./var/log/*", "./var/lib/dpkg/*-old"),
-    *("./usr/share/doc/*", "./usr/share/locale/*", "./usr/share/man/*", "./usr/share/info/*"),
+    *("./usr/share/locale/*", "./usr/share/man/*", "./usr/share/info/*"),
+    # Of a package's documentation all but `copyright`: it says under which licence it may be carried on.
+    *("./usr/share/doc/*/[!c]*", "./usr/share/doc/*/c[!o]*", "./usr/share/doc/*/co[!p]*"),
     "./usr/lib/*/libpython3*.a",
     "./usr/lib/python3*/config-*/libpython3*.a",
 )
