@@ -2,7 +2,7 @@
 
 kit never unpacks a layer; an engine does, as root. Packing refuses, and `kit verify --deep` refuses,
 what an engine's own layers never hold and what has broken unpackers: names and hard links with `..`,
-names that go through links of the same layer and lead out, two files of one name, devices
+names that go through links of the same layer and lead out, two members of one name, devices
 other than those of every container, sparse members, records that readers understand differently,
 and bytes that are no member. Symbolic links themselves may point anywhere: a container's root is `/`.
 """
@@ -59,7 +59,11 @@ class LayerLaw:
         self._where = where
         self._left = most_members
         self._seen: set[int] = set()
-        """Hashes of the names of files, to notice a second of the same name."""
+        """Hashes of the names of all but folders, to notice a second of the same name."""
+        self._folders = {hash(b"")}
+        """Hashes of the names of folders, also of those that a name below them implies."""
+        self._parent = b""
+        """Folder of the last member; most members stand in that of the one before."""
         self._links: dict[bytes, bytes] = {}
         """Symbolic links by their path, and what they say."""
 
@@ -84,8 +88,7 @@ class LayerLaw:
             raise _refuse(self._where, name, f"is a member of type {chr(kind)!r}")
         if kind not in _FILES and size and kind != _FOLDER:
             raise _refuse(self._where, name, f"is no file and has {size} bytes")
-        if kind != _FOLDER and not name.endswith(b"/"):
-            self._once(path, name)
+        self._stand(path, name, is_folder=kind == _FOLDER or name.endswith(b"/"))
 
     def _said(self, head: Head) -> tuple[bytes, bytes, int]:
         """Return name, link and size of a member, extensions included."""
@@ -150,15 +153,27 @@ class LayerLaw:
         if not link:
             raise _refuse(self._where, path, "is a link to nothing")
         if kind == _HARD_LINK:
-            self._inside(link, path, "is a hard link that leads out of the layer")
-            return
-        self._links[path] = link
+            link = self._links.get(
+                self._inside(link, path, "is a hard link that leads out of the layer"), b""
+            )
+        if link:
+            # A hard link to a symbolic link is one, too.
+            self._links[path] = link
 
-    def _once(self, path: bytes, name: bytes) -> None:
-        known = hash(path)
-        if known in self._seen:
+    def _stand(self, path: bytes, name: bytes, *, is_folder: bool) -> None:
+        """Refuse a second member of a name, and names that are a folder and something else."""
+        known, parent = hash(path), path.rpartition(b"/")[0]
+        if known in self._seen or (not is_folder and known in self._folders):
             raise _refuse(self._where, name, "is there twice")
-        self._seen.add(known)
+        (self._folders if is_folder else self._seen).add(known)
+        if parent == self._parent:
+            return
+        parts = parent.split(b"/")
+        above = {hash(b"/".join(parts[:place])) for place in range(1, len(parts) + 1)}
+        if not self._seen.isdisjoint(above):
+            raise _refuse(self._where, name, "stands below what is no folder")
+        self._folders |= above
+        self._parent = parent
 
 
 def check_layer_tar(chunks: Iterable[bytes], where: str) -> int:

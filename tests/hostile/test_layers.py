@@ -113,6 +113,17 @@ LAWLESS: dict[str, bytes] = {
         member("a", type=SYM, linkname="b"), member("b", type=SYM, linkname="a"), member("a/c", b"x")
     ),
     "longer than a path may be (CVE-2025-4517)": longer_than_a_path(),
+    "a hard link to a link, followed": tar_of_members(
+        member("a", type=SYM, linkname=".."), member("b", type=LNK, linkname="a"), member("b/evil", b"x")
+    ),
+    "a link in a folder's place": tar_of_members(
+        member("b/a", type=SYM, linkname="/"), member("b", type=SYM, linkname="a"), member("b/a/evil", b"x")
+    ),
+    "a link, then a folder of its name": tar_of_members(
+        member("a", type=SYM, linkname="b"), member("a", type=DIR), member("a/x", b"x")
+    ),
+    "a file below a file": tar_of_members(member("a", b"x"), member("a/b", b"x")),
+    "a file for the root": tar_of_members(member(".", b"x")),
     "a file twice, once through a link": tar_of_members(
         member("lib", type=SYM, linkname="usr/lib"), member("usr/lib/a", b"x"), member("lib/a", b"y")
     ),
