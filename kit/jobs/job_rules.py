@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from kit.jobs.versions import version_of
 from kit.project.model import ExportJob, ServeJob, TrainJob
+from kit.project.references import image_of
+from kit.project.requirement import distribution_name, exact_version
 from kit.rules.evaluate import Broken, broken_rules
 from kit.rules.refuse import refuse
 from kit.rules.rule import load_rules
@@ -21,7 +23,7 @@ def _value(value: Any) -> str:
 
 
 def job_facts(project: Project, name: str) -> dict[str, tuple[str, ...]]:
-    """Return what the rules about jobs look at: kind, version of what runs, flags or arguments, env."""
+    """Return what the rules about jobs look at: kind, version of what runs, flags or arguments, packages."""
     job = project.jobs[name]
     found: dict[str, tuple[str, ...]] = {"stack": (project.stack,), "kind": (job.kind,)}
     program = job.engine if isinstance(job, ServeJob) else "llamafactory"
@@ -38,6 +40,9 @@ def job_facts(project: Project, name: str) -> dict[str, tuple[str, ...]]:
             found["flag"] = tuple(flags)
     else:
         found |= {f"arg.{key}": (_value(value),) for key, value in args.items()}
+    asked = {str(image): packages for image, packages in project.packages.items()}
+    for requirement in asked.get(image_of(project, name), ()):
+        found[f"asked.{distribution_name(requirement)}"] = (exact_version(requirement) or "",)
     return found | {f"env.{key}": (value,) for key, value in job.env.items()}
 
 

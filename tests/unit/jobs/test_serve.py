@@ -104,6 +104,13 @@ def test_reasoning_speaks_the_words_of_the_engines_version() -> None:
     assert "--enable-reasoning" not in new
 
 
+def test_a_release_that_packages_asks_for_is_the_one_that_is_spoken_to() -> None:
+    asked = {"serve": ["torch==2.7.0", "vllm==0.9.2"]}
+    words = _words(_gpu({"reasoning": "qwen3"}) | {"packages": asked})
+    assert "--reasoning-parser=qwen3" in words
+    assert "--enable-reasoning" not in words
+
+
 def test_own_flags_are_written_as_the_engine_takes_them() -> None:
     words = _words(
         _cpu(

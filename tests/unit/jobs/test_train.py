@@ -24,6 +24,19 @@ from tests.unit.jobs.launch_factories import (
     words_of,
 )
 
+OPTIONAL = {
+    "packages": {
+        "train": [
+            "bitsandbytes==0.45.5",
+            "galore-torch==1.0",
+            "jieba==0.42.1",
+            "nltk==3.9.1",
+            "rouge-chinese==1.0.3",
+        ]
+    }
+}
+"""What some arguments need in the image."""
+
 
 def _arguments(made: dict[str, Any]) -> dict[str, Any]:
     arguments: dict[str, Any] = yaml.safe_load(file_of(launch_of(made).hosts[0], "train.yaml"))
@@ -233,7 +246,7 @@ def test_the_same_input_gives_the_same_launch() -> None:
 )
 def test_what_cannot_work_is_refused_with_key_and_fix(job: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        launch_of(document(job))
+        launch_of(document(job) | OPTIONAL)
     assert message in str(caught.value)
     assert caught.value.where.startswith("jobs.train.")
     assert caught.value.fix
@@ -256,12 +269,13 @@ def test_what_cannot_work_is_refused_with_key_and_fix(job: dict[str, Any], messa
 )
 def test_what_cannot_work_on_gpus_is_refused(job: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        launch_of(gpu_document(job))
+        launch_of(gpu_document(job) | OPTIONAL)
     assert message in str(caught.value)
 
 
 def test_four_bit_quantisation_under_zero_3_is_allowed() -> None:
-    assert _arguments(gpu_document({"zero": 3, "args": {"quantization_bit": 4}}))["quantization_bit"] == 4
+    job = gpu_document({"zero": 3, "args": {"quantization_bit": 4}}) | OPTIONAL
+    assert _arguments(job)["quantization_bit"] == 4
 
 
 def test_a_date_among_the_arguments_is_refused() -> None:

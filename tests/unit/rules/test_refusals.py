@@ -227,6 +227,37 @@ def test_what_a_training_cannot_have_is_refused(args: dict[str, Any], rule: str)
     assert [item.rule.name for item in broken_job_rules(project, "train")] == [rule]
 
 
+@pytest.mark.parametrize(
+    ("args", "package", "rule"),
+    [
+        ({"quantization_bit": 4}, "bitsandbytes==0.45.5", "quantization-needs-bitsandbytes"),
+        ({"enable_liger_kernel": True}, "liger-kernel==0.5.9", "enable-liger-kernel-needs-its-package"),
+        ({"use_badam": True}, "badam==1.2.2", "use-badam-needs-its-package"),
+        ({"report_to": "tensorboard"}, "tensorboard==2.19.0", "tensorboard-needs-its-package"),
+        ({"report_to": ["tensorboard"]}, "TensorBoard==2.19.0", "tensorboard-needs-its-package"),
+    ],
+)
+def test_an_argument_that_needs_a_package_is_refused_without_it(
+    args: dict[str, Any], package: str, rule: str
+) -> None:
+    jobs = project_document()["jobs"]
+    document = project_document(stack="cu126", jobs=jobs | {"train": jobs["train"] | {"args": args}})
+    assert [item.rule.name for item in broken_job_rules(parse_project(document), "train")] == [rule]
+    there = parse_project(document | {"packages": {"train": [package]}})
+    assert broken_job_rules(there, "train") == ()
+
+
+def test_no_stack_holds_what_arguments_are_said_to_lack() -> None:
+    needed = {fact for rule in load_rules().rules for fact, _ in rule.needs if fact.startswith("asked.")}
+    held = {
+        f"asked.{pin.name}"
+        for stack in load_stacks()
+        for pin in read_packages(stack.built_image("train"), stack).pins
+    }
+    assert len(needed) > 5
+    assert not needed & held
+
+
 def test_a_job_that_cannot_work_is_refused_by_lock_and_told_by_check(tmp_path: Any) -> None:
     project = job(args={"reasoning-parser": "qwen3"})
     with pytest.raises(ConfigError, match="no reasoning parser qwen3"):
