@@ -41,7 +41,8 @@ def test_a_lock_without_a_network_names_what_is_pending(bundle: str, more: list[
     )
     elsewhere = _copy(bundle, tmp_path / "elsewhere")
     _kit(elsewhere, "lock", "--offline", "--json")
-    assert (elsewhere / "kit.lock").read_bytes() == (folder / "kit.lock").read_bytes()
+    first, second = (json.loads((place / "kit.lock").read_bytes()) for place in (folder, elsewhere))
+    assert first | {"locked": ""} == second | {"locked": ""}
     refused = _kit(folder, "bundle", check=False)
     assert refused.returncode == 2
     assert "kit lock, on a machine with a network" in refused.stderr
