@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from kit.data_files import data_folder
+from kit.images.base_image import root_digest
 from kit.images.context import ContextPart, TextFile, Tree
 from kit.images.packages import PackageLock, parse_packages
 from kit.images.stacks import Base, BuiltImage, Debootstrap, PulledImage, Stack
@@ -69,7 +70,9 @@ class Recipe:
         hasher = hashlib.sha256()
         rule = json.dumps(asdict(self.rule), sort_keys=True)
         stack = (self.stack.name, self.stack.python, self.stack.platform, self.stack.torch_backend)
-        hasher.update(json.dumps([_FORM, rule, stack, self.packages.digest]).encode())
+        base = self.rule.base
+        root = root_digest(base) if isinstance(base, Debootstrap) else ""
+        hasher.update(json.dumps([_FORM, rule, stack, self.packages.digest, root]).encode())
         for part in self.own_parts:
             for place, data in _contents(part):
                 hasher.update(f"\0{place}\0{len(data)}\0".encode())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kit.errors import ConfigError, EngineError
+from kit.images import base_image
 from kit.images.build_image import Builder, build_image, build_recipe
 from kit.images.image_inputs import Recipe, read_packages
 from kit.images.lock_image import ImageResolver
@@ -81,6 +82,12 @@ def test_a_changed_base_makes_another_image() -> None:
     recipe = _recipe("serve", "cu126")
     other = replace(recipe, rule=replace(recipe.rule, base=PulledImage("python:3.11", "sha256:" + "0" * 64)))
     assert other.digest != recipe.digest
+
+
+def test_a_root_that_is_made_in_another_way_makes_another_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _recipe("train").digest
+    monkeypatch.setattr(base_image, "_FORM", base_image._FORM + 1)
+    assert _recipe("train").digest != before
 
 
 def test_operators_for_gpus_are_added_in_a_second_build_that_alone_bears_the_label() -> None:
