@@ -104,7 +104,7 @@ def difference_lines(difference: Difference) -> Iterator[str]:
 
 def _part_changes(part: PartChange) -> Iterator[str]:
     for value in part.values:
-        yield f"{value.name}: {value.before or '(none)'} -> {value.after or '(none)'}"
+        yield f"{value.name}: {_short(value.before) or '(none)'} -> {_short(value.after) or '(none)'}"
     yield from table_body((item.kind, item.name, _step(item.before, item.after)) for item in part.packages)
     if part.kind == "image" and part.change == "changed" and not part.packages:
         yield "packages: " + ("the same" if part.packages_known else "not known, no bill of materials")

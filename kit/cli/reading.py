@@ -29,7 +29,10 @@ def inspect(
     ] = False,
     evidence: Annotated[
         Path | None,
-        typer.Option("--evidence", help="Write a page to print, and its text: a folder, or FILE.html."),
+        typer.Option(
+            "--evidence",
+            help="Write a page to print, and its text: a folder, with the bills of materials, or FILE.html.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -55,10 +58,11 @@ def inspect(
 def _write_evidence(found: TrustedBundle, target: Path) -> tuple[Path, ...]:
     from kit.signature.trust import SIGNED
     from kit.workflow.evidence import gather_evidence
-    from kit.workflow.write_evidence import write_evidence
+    from kit.workflow.write_evidence import write_documents, write_evidence
 
     is_signed = found.provenance.signature.status == SIGNED
-    return write_evidence(gather_evidence(found.source, found.provenance.text, is_signed=is_signed), target)
+    evidence = gather_evidence(found.source, found.provenance.text, is_signed=is_signed)
+    return (*write_evidence(evidence, target), *write_documents(found.source, target))
 
 
 def diff(

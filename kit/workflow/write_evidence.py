@@ -12,6 +12,8 @@ from kit.workflow.evidence_text import evidence_text
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from kit.bundle.manifest import Document
+    from kit.bundle.source import BundleSource
     from kit.workflow.evidence import Evidence
 
 _PAGE = ".html"
@@ -46,3 +48,23 @@ def write_evidence(evidence: Evidence, target: Path) -> tuple[Path, Path]:
         page.write_text(evidence_page(evidence), encoding="utf-8")
         text.write_text("".join(f"{line}\n" for line in evidence_text(evidence)), encoding="utf-8")
     return page, text
+
+
+def write_documents(source: BundleSource, target: Path) -> tuple[Path, ...]:
+    """Write a bundle's documents into a folder, under their names; return where they are.
+
+    With `FILE.html` as the target nothing but page and text was asked for. Raises VerificationError
+    when one is damaged, UnfitError or TransferError (disk).
+    """
+    if target.suffix == _PAGE:
+        return ()
+    return tuple(_write_document(source, document, target) for document in source.manifest.documents)
+
+
+def _write_document(source: BundleSource, document: Document, folder: Path) -> Path:
+    path = folder / document.name
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            file.writelines(source.read(document.blob.digest))
+    return path

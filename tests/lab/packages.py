@@ -22,6 +22,7 @@ NEEDED: Mapping[str, str] = {
     "ethtool": "ethtool",
     "ip": "iproute2",
     "iptables": "iptables",
+    "jq": "jq",
     "mkfs.ext4": "e2fsprogs",
     "nft": "nftables",
     "nsenter": "util-linux",

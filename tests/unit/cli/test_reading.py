@@ -57,7 +57,13 @@ def test_inspect_writes_evidence(tmp_path: Path) -> None:
     out = tmp_path / "evidence"
     found = run("inspect", "--evidence", str(out), "-b", str(tmp_path / "bundle"))
     assert found.exit_code == 0
-    assert sorted(path.name for path in out.iterdir()) == ["demo-evidence.html", "demo-evidence.txt"]
+    pages = ["demo-evidence.html", "demo-evidence.txt"]
+    bills = ["sbom/models/tiny.cdx.json", "sbom/train.cdx.json"]
+    found_files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert found_files == [*pages, *bills]
+    assert json.loads((out / bills[1]).read_text(encoding="utf-8"))["bomFormat"] == "CycloneDX"
+    run("inspect", "--evidence", str(tmp_path / "one" / "page.html"), "-b", str(tmp_path / "bundle"))
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["page.html", "page.txt"]
     assert f"wrote {out / 'demo-evidence.html'}" in found.stdout
 
 
