@@ -172,7 +172,7 @@ def serving(registry: Registry) -> Iterator[str]:
     """Serve until the block ends; give the reference that an engine pulls."""
     handler = type("_BoundHandler", (_Handler,), {"registry": registry})
     server = _Server(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
         yield f"127.0.0.1:{server.server_address[1]}/{registry.repository}@{registry.served.digest}"

@@ -220,7 +220,7 @@ def test_what_engines_write_is_accepted(plain: bytes) -> None:
 
 # Bombs and lies about sizes.
 
-ZEROS = 200 << 20
+ZEROS = 128 << 20
 
 
 def zeros(**options: int) -> bytes:
@@ -280,7 +280,7 @@ def test_a_bomb_out_of_the_engine_takes_little_memory(tmp_path: Path, form: str)
     tracemalloc.start()
     try:
         pack_bundle(request, engine, FolderTarget(tmp_path / "bundle"), NoProgress())
-        assert tracemalloc.get_traced_memory()[1] < 128 << 20
+        assert tracemalloc.get_traced_memory()[1] < 96 << 20
     finally:
         tracemalloc.stop()
 

@@ -140,7 +140,7 @@ def _is_refused(path: Path) -> bool:
     return False
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_any_flipped_bit_of_a_tarball_is_refused(whole: Path, data: st.DataObject) -> None:
     content = (whole / "bundle.tar").read_bytes()
@@ -151,7 +151,7 @@ def test_any_flipped_bit_of_a_tarball_is_refused(whole: Path, data: st.DataObjec
         assert _is_refused(path)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_any_flipped_bit_of_a_folder_is_refused(whole: Path, data: st.DataObject) -> None:
     bundle = whole / "bundle"
