@@ -1,10 +1,11 @@
 """What a layer's tar may hold. Pure.
 
-kit never unpacks a layer; an engine does, as root. Packing, `kit verify --deep`, and the host before its
-engine gets a layer refuse what an engine's own layers never hold and what has broken unpackers: names and hard links with `..`,
-names that go through links of the same layer and lead out, two members of one name, devices
-other than those of every container, sparse members, records that readers understand differently,
-and bytes that are no member. Symbolic links themselves may point anywhere: a container's root is `/`.
+kit never unpacks a layer; an engine does, as root. Packing, `kit verify --deep`, and the host before
+its engine gets a layer refuse what an engine's own layers never hold and what has broken unpackers:
+names and hard links with `..`, names that go through links of the same layer and lead out, two members
+of one name, devices other than those of every container, sparse members, records that readers
+understand differently, and bytes that are no member. Symbolic links themselves may point anywhere: a
+container's root is `/`.
 """
 
 from __future__ import annotations
