@@ -57,6 +57,8 @@ DESCRIPTIONS: dict[str, tuple[Callable[[Document], None], str]] = {
     "a file from the root": (set_to("/etc/passwd", *FILE, "path"), "trees[0].files[0].path"),
     "a file behind a folder above": (set_to("a/../../b", *FILE, "path"), "trees[0].files[0].path"),
     "a file above in Windows' words": (set_to("..\\..\\b", *FILE, "path"), "trees[0].files[0].path"),
+    "a file that is its folder (CVE-2018-20685)": (set_to(".", *FILE, "path"), "trees[0].files[0].path"),
+    "a file of no name (CVE-2018-20685)": (set_to("", *FILE, "path"), "trees[0].files[0].path"),
     "a file that is a folder": (set_to("weights", *FILE, "path"), "both a file and a folder"),
     "two files of one name": (set_to("weights/model.safetensors", *FILE, "path"), "the same path twice"),
     "a name that is a path": (set_to("../kit", "images", 0, "name"), "images[0].name"),

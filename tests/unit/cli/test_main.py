@@ -228,3 +228,12 @@ def test_jobs_and_hosts_complete_from_kit_yaml(tmp_path: Path, monkeypatch: pyte
     assert complete_host("gpu2") == ["gpu2"]
     monkeypatch.chdir("/")
     assert complete_job("") == []
+
+
+def test_what_a_message_quotes_cannot_rewrite_the_terminal() -> None:
+    quoted = "a\x1b[2J\r\x9b\u202etxt\udcff 文件"
+    found = run_raising(VerificationError(f"no blob {quoted}", where="bundle"), "--json")
+    for text in (found.stdout, found.stderr):
+        assert not {"\x1b", "\r", "\x9b", "\u202e", "\udcff"} & set(text)
+        assert "文件" in text
+    assert json.loads(found.stdout)["error"]["what"] == f"no blob {quoted}"
