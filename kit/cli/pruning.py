@@ -24,7 +24,9 @@ def prune(
     ] = None,
     keep: Annotated[
         list[Path] | None,
-        typer.Option("--keep", help="Another kit.lock or bundle whose needs count; may be given again."),
+        typer.Option(
+            "--keep", help="A kit.lock or bundle from elsewhere whose needs count; may be given again."
+        ),
     ] = None,
     as_json: Json = False,
     dry_run: DryRun = False,
@@ -41,5 +43,6 @@ def prune(
 def _pruned(report: PruneReport) -> Iterator[str]:
     yield from table_body((item.kind, bytes_text(item.size), item.what) for item in report.items)
     yield from (f"kept: {text}" for text in report.kept)
+    yield from (f"needs of {path} counted too" for path in report.counted)
     verb = "would go" if report.dry_run else "gone"
     yield f"{len(report.items)} things {verb}, {bytes_text(report.size)}"

@@ -16,6 +16,7 @@ from kit.bundle.volume_set import find_set
 from kit.errors import ConfigError
 from kit.hub.fetch_tree import check_room_for
 from kit.hub.hub_cache import default_cache
+from kit.images.known_locks import remember_lock
 from kit.project.lock import dump_lock, load_lock, require_complete
 from kit.signature.trust import NOT_SIGNED, NOTHING_DEMANDED
 from kit.workflow.bundle_places import bundle_places
@@ -123,6 +124,7 @@ def make_bundle(loaded: LoadedProject, wanted: Wanted, tools: BundleTools, progr
     UnreachableError, TransferError, EngineError or UnfitError.
     """
     lock = locked(loaded)
+    remember_lock(loaded.folder / LOCK)
     mirrors = loaded.project.mirrors
     places = bundle_places(loaded.folder, wanted)
     cache = default_cache(loaded.folder)

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from kit.bundle.leftovers import Leftover, leftovers, size_of
-from kit.errors import EngineError, KitError
+from kit.errors import ConfigError, EngineError, KitError
 from kit.hub.hub_cache import default_cache
 from kit.images.completed_packages import locks_folder
 from kit.images.install_packages import PARTIAL, packages_folder
 from kit.images.needed import Needed, needed_by, old_images
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from kit.images.needed import ImageHere
@@ -57,6 +57,8 @@ class PruneReport:
     items: tuple[Pruned, ...]
     kept: tuple[str, ...]
     dry_run: bool
+    counted: tuple[str, ...] = ()
+    """Locks of other projects on this machine whose needs counted."""
 
     @property
     def size(self) -> int:
@@ -73,9 +75,9 @@ class Pruner:
     items: list[Pruned] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
 
-    def report(self) -> PruneReport:
+    def report(self, counted: Iterable[Path] = ()) -> PruneReport:
         """Return what was done."""
-        return PruneReport(tuple(self.items), tuple(self.kept), self.dry_run)
+        return PruneReport(tuple(self.items), tuple(self.kept), self.dry_run, tuple(map(str, counted)))
 
     def _drop(self, kind: str, leftover: Leftover) -> None:
         if not self.dry_run:
@@ -139,9 +141,16 @@ class Pruner:
         self.items.append(Pruned("image", ", ".join(references), image.size))
 
 
-def all_needed(locks: Iterable[Lock]) -> Needed:
-    """Return what any of the locks needs. Raises ConfigError when this version of kit cannot tell."""
+def all_needed(locks: Mapping[str, Lock]) -> Needed:
+    """Return what any of the locks, by its place, needs. Raises ConfigError when kit cannot tell."""
     found = Needed()
-    for lock in locks:
-        found |= needed_by(lock)
+    for where, lock in locks.items():
+        found |= _needed_at(where, lock)
     return found
+
+
+def _needed_at(where: str, lock: Lock) -> Needed:
+    try:
+        return needed_by(lock)
+    except ConfigError as error:
+        raise ConfigError(error.what, where=where, why=error.why, fix=error.fix) from error

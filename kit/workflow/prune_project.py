@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kit.bundle.source import open_bundle
 from kit.errors import ConfigError
+from kit.images.known_locks import remembered_locks
 from kit.project.lock import load_lock, parse_lock
 from kit.workflow.bundle_places import BUNDLE
 from kit.workflow.make_bundle import LOCK
@@ -33,7 +34,7 @@ class PruneRequest:
 
 
 def prune_project(request: PruneRequest, shelf: Shelf) -> PruneReport:
-    """Remove what nothing named here needs; return what went.
+    """Remove what nothing named here, and no other project of this machine, needs; return what went.
 
     Raises ConfigError or VerificationError, before anything goes, when a lock or bundle cannot be
     read; TransferError when a disk fails.
@@ -41,10 +42,9 @@ def prune_project(request: PruneRequest, shelf: Shelf) -> PruneReport:
     pruner = Pruner(request.dry_run)
     beside = (request.folder / BUNDLE,)
     bundles = request.bundles or tuple(path for path in beside if path.is_dir())
-    kept = [_lock(path) for path in (*request.keep, *bundles) if path in request.keep or _is_bundle(path)]
+    named = [path for path in (*request.keep, *bundles) if path in request.keep or _is_bundle(path)]
     own = request.folder / LOCK
-    if own.is_file():
-        kept.append(load_lock(own))
+    kept = {str(path): _lock(path) for path in (*named, *((own,) if own.is_file() else ()))}
     # From here on things go; whatever could not be read has been raised before.
     for folder in bundles:
         pruner.bundle(folder)
@@ -53,15 +53,16 @@ def prune_project(request: PruneRequest, shelf: Shelf) -> PruneReport:
             "packages, fetched files and images: there is no kit.lock that says what is needed"
         )
         return pruner.report()
-    pruner.fetched_files(request.folder, kept)
+    pruner.fetched_files(request.folder, kept.values())
+    others = tuple(path for path in remembered_locks() if path != own.absolute())
     try:
-        needed = all_needed(kept)
+        needed = all_needed({**kept, **{str(path): load_lock(path) for path in others}})
     except ConfigError as error:
-        pruner.kept.append(f"packages and images: {error.what} ({error.why})")
+        pruner.kept.append(f"packages and images: {error.where}: {error.what} ({error.why})")
         return pruner.report()
     pruner.package_cache(needed)
     pruner.images(shelf, needed)
-    return pruner.report()
+    return pruner.report(others)
 
 
 def _is_bundle(path: Path) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError
+from kit.images.known_locks import remember_lock
 from kit.project.lock import Lock, differences, kept_time, load_lock, write_lock
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def lock_project(
     lock = kept_time(before, make_lock(loaded, offline=offline, progress=progress))
     if not dry_run:
         write_lock(path, lock)
+        remember_lock(path)
     return Locked(
         path=str(path),
         images=len(lock.images),

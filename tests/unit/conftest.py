@@ -16,6 +16,8 @@ def _no_policy_of_this_machine(
     own = tmp_path_factory.mktemp("xdg")
     monkeypatch.delenv("KIT_TRUST", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(own / "config"))
+    monkeypatch.delenv("KIT_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(own / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(own / "state"))
 
 

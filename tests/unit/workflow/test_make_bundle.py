@@ -12,6 +12,7 @@ from kit.bundle.engine import EngineImage
 from kit.bundle.pack_request import LocalFile, LocalTree
 from kit.bundle.source import open_bundle
 from kit.errors import ConfigError, EngineError
+from kit.images.known_locks import remembered_locks
 from kit.progress import NoProgress
 from kit.project.load import LoadedProject, parse_project
 from kit.project.lock import ImageLock, Lock, PinnedFile, TreePin, project_digest, write_lock
@@ -67,6 +68,7 @@ def make(folder: Path, *out: Path, **more: Any) -> Made:
 def test_a_bundle_stands_beside_kit_yaml_and_can_be_opened(tmp_path: Path) -> None:
     made = make(tmp_path)
     source = open_bundle(tmp_path / "bundle")
+    assert remembered_locks() == (tmp_path / "kit.lock",)
     assert made.path == str(tmp_path / "bundle")
     assert b"".join(source.read(blob_of(DATA).digest)) == DATA
     assert made.bytes == sum(blob.size for blob in source.manifest.blobs)

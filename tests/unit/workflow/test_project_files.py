@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kit.errors import ConfigError
+from kit.images.known_locks import remembered_locks
 from kit.progress import NoProgress
 from kit.project.load import LoadedProject, load_project, parse_project
 from kit.project.lock import Lock, TreePin, load_lock, project_digest
@@ -52,6 +53,7 @@ def test_a_first_lock_is_written(tmp_path: Path) -> None:
     found = run_lock(tmp_path, EMPTY)
     assert (found.first, found.changes) == (True, ())
     assert load_lock(tmp_path / "kit.lock").stack == "cpu"
+    assert remembered_locks() == (tmp_path / "kit.lock",)
 
 
 def test_a_later_lock_tells_what_changed(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from kit.bundle.verify import verify_bundle
 from kit.errors import ConfigError, EngineError, VerificationError
 from kit.images.completed_packages import locks_folder
 from kit.images.install_packages import packages_folder
+from kit.images.known_locks import remember_lock, remembered_locks
 from kit.images.needed import ImageHere
 from kit.progress import NoProgress
 from kit.project.lock import PinnedFile, TreePin, write_lock
@@ -129,6 +130,48 @@ def test_what_another_lock_or_bundle_needs_stays_too(tmp_path: Path) -> None:
     write_lock(tmp_path / "other.lock", replace(lock(), trees=(tree,)))
     report = prune(folder, keep=(tmp_path / "other.lock",))
     assert "fetched file" not in {item.kind for item in report.items}
+
+
+def test_what_other_projects_of_this_machine_need_stays_too(tmp_path: Path) -> None:
+    folder, other = project(tmp_path / "p"), tmp_path / "q" / "kit.lock"
+    other.parent.mkdir()
+    write_lock(other, lock(kit_image(inputs_digest="sha256:others")))
+    shelf = FakeShelf([ImageHere("theirs", (), "sha256:others", "", 1)])
+    remember_lock(other)
+    remember_lock(folder / "kit.lock")
+    report = prune(folder, shelf)
+    assert shelf.removed == []
+    assert report.counted == (str(other),)
+    other.unlink()
+    assert prune(folder, shelf).counted == ()
+    assert shelf.removed == ["theirs"]
+
+
+@pytest.mark.parametrize("content", ["{", None])
+def test_a_project_whose_lock_cannot_be_read_keeps_packages_and_images(
+    tmp_path: Path, content: str | None
+) -> None:
+    folder, other = project(tmp_path / "p"), tmp_path / "q.lock"
+    if content:
+        other.write_text(content)
+    else:
+        write_lock(other, lock(kit_image(packages_digest="sha256:unknown")))
+    remember_lock(other)
+    report = prune(folder, FakeShelf([ImageHere("old", (), "before", "", 7)]))
+    assert not {"packages", "package lock", "image"} & {item.kind for item in report.items}
+    assert str(other) in report.kept[0]
+
+
+def test_locks_are_remembered_where_the_disk_lets_them_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "cache")
+    remember_lock(put(tmp_path / "kit.lock"))
+    assert remembered_locks() == ()
+    monkeypatch.setenv("KIT_CACHE", str(tmp_path / "other"))
+    monkeypatch.chdir(tmp_path)
+    remember_lock(Path("kit.lock"))
+    assert remembered_locks() == (tmp_path / "kit.lock",)
 
 
 def test_packages_of_a_lock_that_this_kit_does_not_know_all_stay(tmp_path: Path) -> None:
