@@ -91,7 +91,9 @@ def test_both_forms_are_made_when_both_are_named(tmp_path: Path) -> None:
 def test_volumes_are_named_by_their_list(tmp_path: Path) -> None:
     made = make(tmp_path, tmp_path / "crossing.tar", volume_size="4K", parity=1)
     assert made.path == str(tmp_path / "crossing.tar.volumes.json")
-    assert made.bytes == sum(path.stat().st_size for path in tmp_path.glob("crossing.tar.*[0-9]"))
+    volumes = [path for path in tmp_path.glob("crossing.tar.*[0-9]") if path.is_file()]
+    assert (made.volumes + made.parity_volumes, made.parity_volumes) == (len(volumes), 1)
+    assert made.bytes == sum(path.stat().st_size for path in volumes)
     assert open_bundle(tmp_path / "crossing.tar.0001").manifest.name == "demo"
 
 
