@@ -99,7 +99,7 @@ def difference_lines(difference: Difference) -> Iterator[str]:
         whole = f"of {bytes_text(need.whole)} in all"
         yield f"a host that has the first needs {need.blobs} blobs, {bytes_text(need.size)} {whole}"
         if need.frames_size != need.size:
-            yield f"  {bytes_text(need.frames_size)} when it uses again, frame by frame, what it has"
+            yield f"  of these, {bytes_text(need.frames_size)} in frames that the first does not hold"
 
 
 def _part_changes(part: PartChange) -> Iterator[str]:

@@ -93,7 +93,7 @@ class Transfer:
     size: int
     """Bytes of those blobs."""
     frames_size: int
-    """Bytes when what A has is used again frame by frame."""
+    """Bytes of these in frames that no blob of A holds: what is left to send where frames are used again."""
     whole: int
     """Bytes that a host with nothing needs."""
 
