@@ -109,10 +109,12 @@ def own_package() -> tuple[ContextPart, ...]:
 
     package = Path(__file__).resolve().parent.parent
     place = f"layers/engine/{SITE}"
-    # locks serve builds only; the rest is what a checkout's bundles hold after use
-    leave_out = ("__pycache__", "*.lock", "bundle", ".kit", "model", "collected", "bundle.tar")
+    # locks and stand-ins serve builds only; the rest is what a checkout's bundles hold after use
+    leave_out = ("__pycache__", "*.lock", "stand-ins", "bundle", ".kit", "model", "collected", "bundle.tar")
     script = "#!/opt/kit/bin/python\nimport sys\nfrom kit.cli.main import main\nsys.exit(main())\n"
-    metadata = f"Metadata-Version: 2.1\nName: airgap-kit\nVersion: {__version__}\n"
+    metadata = (
+        f"Metadata-Version: 2.4\nName: airgap-kit\nVersion: {__version__}\nLicense-Expression: Apache-2.0\n"
+    )
     data = tuple(
         Tree(f"{place}/kit/_data/{name}", data_folder(name), leave_out=leave_out)
         for name in ("images", "templates", "bundles")

@@ -5,7 +5,11 @@ import tarfile
 from io import BytesIO
 from pathlib import Path
 
+from kit import __version__
 from kit.images.context import MTIME, ContextPart, TextFile, Tree, context_size, write_context
+from kit.images.image_inputs import own_package
+from kit.sbom.package import Package
+from kit.sbom.python_packages import python_package
 
 
 def _written(*parts: ContextPart) -> bytes:
@@ -88,3 +92,13 @@ def test_progress_hears_every_byte_of_the_folders(tmp_path: Path) -> None:
     heard: list[int] = []
     write_context(parts, BytesIO(), heard.append)
     assert sum(heard) == context_size(parts) == len("ab") + len("c/d")
+
+
+def test_kit_names_its_own_licence_in_its_image_and_nothing_that_is_not_installed_there() -> None:
+    parts = own_package()
+    (metadata,) = (part for part in parts if isinstance(part, TextFile) and part.place.endswith("/METADATA"))
+    package = python_package(metadata.content, metadata.place)
+    assert package == Package("pypi", "airgap-kit", __version__, ("Apache-2.0",), place=metadata.place)
+    places = [place for part in parts if isinstance(part, Tree) for place, _ in part.files()]
+    assert places
+    assert not [place for place in places if ".dist-info/" in place]
