@@ -82,6 +82,7 @@ def test_what_is_as_it_was_locked_passes(tmp_path: Path) -> None:
         ),
         (replace(IMAGE, inputs_digest=sha("x")), "inputs", "Dockerfile, smoke test or rules that kit brings"),
         (replace(IMAGE, base="python:3.12", base_digest=sha("y")), "inputs", "base"),
+        (replace(IMAGE, asked=("six==1.17.0",), packages_digest=sha("p2")), "project", "packages"),
         (ConfigError("no such image", where=BASE), "refused", BASE),
         (VerificationError("other bytes", where=BASE), "refused", BASE),
     ],
