@@ -49,10 +49,9 @@ def outcome(opened: Path, right: object, folder: Path) -> Outcome:
         refused_by = "verifying"
     else:
         refused_by = ""
-    wrong = _wrong_blobs(source)
     host = FakeHost(folder, source.manifest)
     try:
-        refused, used = _shipped(source, host, wrong)
+        refused, used = _shipped(source, host)
     finally:
         shutil.rmtree(host.root, ignore_errors=True)
     return Outcome(refused_by, refused, used or _shown(source, right))
@@ -70,20 +69,17 @@ def _shown(source: BundleSource, right: object) -> str:
         return ""
 
 
-def _wrong_blobs(source: BundleSource) -> set[str]:
-    def is_wrong(digest: str) -> bool:
-        try:
-            for _ in source.read(digest):
-                pass
-        except VerificationError:
-            return True
+def _is_right(source: BundleSource, digest: str) -> bool:
+    try:
+        for _ in source.read(digest):
+            pass
+    except VerificationError:
         return False
+    return True
 
-    return {blob.digest for blob in source.manifest.blobs if is_wrong(blob.digest)}
 
-
-def _shipped(source: BundleSource, host: FakeHost, wrong: set[str]) -> tuple[bool, str]:
-    """Ship to a bare host; return whether that was refused, and what the host uses of the wrong blobs."""
+def _shipped(source: BundleSource, host: FakeHost) -> tuple[bool, str]:
+    """Ship to a bare host; return whether that was refused, and what the host uses of wrong blobs."""
     for image in source.manifest.images:
         host.engine.offer(image)
     spec = host_spec(root=str(host.root))
@@ -92,20 +88,21 @@ def _shipped(source: BundleSource, host: FakeHost, wrong: set[str]) -> tuple[boo
         refused = False
     except KitError:
         refused = True
+    known = {blob.digest for blob in source.manifest.blobs}
+    digests: dict[int, str] = {}
     for path in sorted(host.root.rglob("*")):
         place = path.relative_to(host.root)
-        if path.is_file() and place.parts[0] in ("blobs", "models", "datasets") and _is_wrong(path, source):
+        if not path.is_file() or place.parts[0] not in ("blobs", "models", "datasets"):
+            continue
+        # Models are links to blobs: read once.
+        inode = path.stat().st_ino
+        if inode not in digests:
+            digests[inode] = blob_of(path.read_bytes()).digest
+        if digests[inode] not in known or (place.parts[0] == "blobs" and path.name != digests[inode][7:]):
             return refused, f"host: {place}"
     for image in source.manifest.images:
-        given = {image.config.digest, *(layer.digest for layer in image.layers)}
-        if image.identity_tag in host.engine.images and wrong & given:
+        given = (image.config.digest, *(layer.digest for layer in image.layers))
+        if image.identity_tag in host.engine.images and not all(_is_right(source, one) for one in given):
             return refused, f"engine: {image.name}"
     current = host.root / "bundles" / "current.json"
     return refused, "host: current.json" if refused and current.exists() else ""
-
-
-def _is_wrong(path: Path, source: BundleSource) -> bool:
-    """Tell whether a file on the host holds anything but a blob of the bundle, under its own name."""
-    digest = blob_of(path.read_bytes()).digest
-    known = {blob.digest for blob in source.manifest.blobs}
-    return digest not in known or ("sha256" in path.parts and path.name != digest.removeprefix("sha256:"))
