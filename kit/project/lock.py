@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
@@ -129,9 +130,12 @@ def _tuples(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+_HALF = re.compile("[\ud800-\udfff]")
+
+
 def _is_text(value: Any) -> bool:
     # Half a character (\ud800 in JSON) could never be written again.
-    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+    return isinstance(value, str) and _HALF.search(value) is None
 
 
 _FITS: dict[str, Callable[[Any], bool]] = {
