@@ -34,7 +34,8 @@ def local_words(argv: Argv, host_root: str | None, folder: str) -> Argv:
     # Through sh, so that a program that is missing answers 127 as it does over SSH.
     if not host_root:
         return ("sh", "-c", 'exec "$@"', "sh", *argv)
-    script = f'PATH={_SYSTEM_PATH}; export PATH; cd "$1" && shift && exec "$@"'
+    # A folder that only root may enter is no hindrance for the owner of ROOT, as whom root acts.
+    script = f'PATH={_SYSTEM_PATH}; export PATH; cd "$1" 2>/dev/null || cd /; shift; exec "$@"'
     return ("host-chroot", host_root, "sh", "-c", script, "sh", folder, *argv)
 
 

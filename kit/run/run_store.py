@@ -89,6 +89,13 @@ class RunStore:
             return parse_record(path.read_bytes(), str(path))
         except FileNotFoundError as error:
             raise UnfitError(f"no run {run_id!r} of {job!r}", where=str(path), fix="kit status") from error
+        except PermissionError as error:
+            raise UnfitError(
+                "the record of a run cannot be read",
+                where=str(path),
+                why=str(error.strerror),
+                fix=f"as root: chown -R --reference={self.root} {path.parent}",
+            ) from error
 
     def records(self, job: str | None = None) -> Iterator[RunRecord]:
         """Yield the records of a job's runs, or of all, newest first."""

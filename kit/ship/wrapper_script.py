@@ -14,7 +14,7 @@ HOST_ROOT = "/host"
 _SCRIPT = """\
 #!/bin/sh
 # Written by kit ship: kit on this host, run from its own image. `address: local` is this host: kit's commands
-# for it run in this host's own root, with the rights of whoever calls.
+# for it run in this host's own root, with the rights of whoever calls, or of its owner when root calls.
 terminal=
 if [ -t 0 ] && [ -t 1 ]; then terminal=-t; fi
 socket={socket}
@@ -24,14 +24,21 @@ case $PWD/ in
 *) here=$PWD ;;
 esac
 set -- {tag} "$@"
+uid=$(id -u) gid=$(id -g) user=$(id -un) home=$HOME
+owner=$(stat -L -c %u "$root")
+# Root acts as the one whom the folder belongs to, who must read over SSH what kit writes here.
+if [ "$uid" = 0 ] && [ "$owner" != 0 ]; then
+  uid=$owner gid=$(stat -L -c %g "$root") user=$(stat -L -c %U "$root")
+  home=$(getent passwd "$owner" | cut -d: -f6)
+  SSH_AUTH_SOCK=
+fi
 if [ "$here" != "$root" ]; then set -- -v "$here:$here" "$@"; fi
 # Keys and known hosts, for other hosts over SSH.
-if [ -d "$HOME/.ssh" ]; then set -- -v "$HOME/.ssh:{home}/.ssh:ro" "$@"; fi
+if [ -d "$home/.ssh" ]; then set -- -v "$home/.ssh:{home}/.ssh:ro" "$@"; fi
 agent=/run/ssh-agent
 if [ -S "$SSH_AUTH_SOCK" ]; then set -- -v "$SSH_AUTH_SOCK:$agent" -e "SSH_AUTH_SOCK=$agent" "$@"; fi
-user=$(id -un)
 exec docker run --rm -i $terminal --pull never --network host --log-driver none \\
-  --user "$(id -u):$(id -g)" --group-add "$(stat -L -c %g "$socket")" \\
+  --user "$uid:$gid" --group-add "$(stat -L -c %g "$socket")" \\
   -e "USER=$user" -e "LOGNAME=$user" --device-cgroup-rule "c *:* rw" \\
   -v /:{host_root} -e {variable}={host_root} \\
   -v "$root:$root" -v "$socket:$socket" -w "$PWD" "$@"

@@ -50,6 +50,9 @@ def test_a_host_serves_by_itself_with_the_kit_that_was_shipped_to_it(journey: Jo
     assert kit("up", "serve-base")["state"] == "running"
     assert kit("ask", "serve-base", "Hello")["answer"]
     assert [run["job"] for run in kit("down", "serve-base")["ended"]] == ["serve-base"]
+    # Root launched it there; whoever ships to this host still reads it.
+    (run,) = (run for run in journey.kit("status")["runs"] if run["job"] == "serve-base")
+    assert run["state"] == "stopped"
 
 
 def test_two_hosts_train_with_zero_2_and_the_served_model_has_learnt(journey: Journey) -> None:

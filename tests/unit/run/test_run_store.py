@@ -55,3 +55,17 @@ def test_records_come_newest_first_and_drafts_do_not_count(tmp_path: Path) -> No
 def test_a_run_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(UnfitError, match="no run"):
         RunStore(tmp_path).read("train", "20260101-000000-aa")
+
+
+def test_a_record_of_somebody_else_is_said_to_be_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    store = RunStore(tmp_path)
+    store.create(record(), (), ())
+    monkeypatch.setattr(Path, "read_bytes", refuse)  # root, as whom tests may run, may read everything
+    with pytest.raises(UnfitError, match="cannot be read") as caught:
+        list(store.records())
+    assert "chown" in caught.value.fix

@@ -8,7 +8,6 @@ def test_the_wrapper_runs_kits_image_as_whoever_calls_it() -> None:
     assert script.startswith("#!/bin/sh\n")
     for part in (
         "--pull never",
-        '--user "$(id -u):$(id -g)"',
         "kit.invalid/kit:0123456789ab",
         "root=/aisys/kit\n",
         "-v /:/host -e KIT_HOST_ROOT=/host",
