@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from kit.bundle.byte_stream import byte_stream
@@ -16,6 +16,8 @@ from kit.bundle.digest import CHUNK, read_file, sha256_of_file
 from kit.bundle.manifest import Image, Layer
 from kit.bundle.source import BundleSource
 from kit.bundle.tar_form import END, padded, tar_header
+from kit.bundle.tar_walk import CHECKSUM, SIZE, Head, TarWalk, checksum
+from kit.bundle.watch_layer import member_of
 
 TAG = "kit-bench:one-package-changed"
 
@@ -30,20 +32,29 @@ def _has(source: BundleSource, layer: Layer, package: str) -> bool:
 
 
 def _changed(source: BundleSource, layer: Layer, package: str, path: Path) -> int:
-    """Write a layer whose modules of one package have another line; return how many have."""
-    count = 0
-    with (
-        tarfile.open(fileobj=byte_stream(_plain(source, layer)), mode="r|", bufsize=CHUNK) as old,
-        tarfile.open(path, "w") as new,
-    ):
-        for member in old:
-            file = old.extractfile(member) if member.isreg() else None
-            if file is not None and f"/{package}/" in member.name and member.name.endswith(".py"):
-                data = file.read() + b"# changed\n"
-                member.size, file = len(data), io.BytesIO(data)
+    """Write a layer whose modules of one package have another line; return how many have.
+
+    Whatever else there is stays as it is, byte for byte, as a builder would write it again.
+    """
+    count, walk = 0, TarWalk(_plain(source, layer))
+    with path.open("wb") as new:
+        while isinstance(head := walk.head(), Head):
+            member = member_of(head)
+            if member.is_file and f"/{package}/" in member.name and member.name.endswith(".py"):
+                data = walk.read(head.payload)[: member.size] + b"# changed\n"
+                new.write(b"".join(head.blocks[:-1]) + _resized(head.blocks[-1], len(data)))
+                new.write(data.ljust(padded(len(data)), b"\0"))
                 count += 1
-            new.addfile(member, file)
+            else:
+                new.writelines(chain(head.blocks, walk.pieces(head.payload)))
+        new.write(head.data)
+        new.writelines(walk.pieces(layer.plain_size))
     return count
+
+
+def _resized(header: bytes, size: int) -> bytes:
+    changed = header[: SIZE.start] + b"%011o\0" % size + header[SIZE.stop :]
+    return changed[: CHECKSUM.start] + b"%06o\0 " % checksum(changed) + changed[CHECKSUM.stop :]
 
 
 def _member(name: str, size: int, chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -165,5 +165,6 @@ def test_what_was_pulled_keeps_its_bytes_and_its_identity(
         config = json.loads(b"".join(source.read(packed["train"].config.digest)))
         assert config["created"] == config["history"][0]["created"] != CREATED
     finally:
-        tags = (base_tag(PulledImage(base.reference, base.digest)), OWN, "kit.invalid/tool:upstream")
+        pulled = tuple(f"{image.reference.removesuffix(':1')}@{image.digest}" for image in (tool, base))
+        tags = (base_tag(PulledImage(base.reference, base.digest)), OWN, "kit.invalid/tool:upstream", *pulled)
         subprocess.run(("docker", "rmi", "--force", *tags), capture_output=True, check=False)
