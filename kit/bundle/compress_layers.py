@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _WINDOW = 8 << 20
 """Most bytes of history that a layer may make its reader keep; kit's own frames have 4 MiB."""
+_AHEAD = 16
+"""Frames held, besides those at work: cutting and compressing run dry in turn with fewer."""
 LEVEL = 3
 """Cut into frames, a layer is less than 1% larger than one stream of the same level."""
 
@@ -140,7 +142,8 @@ def store_layer(
     """
     hasher = Hasher()
     cut = hasher.watch(_never_empty(cut_tar(plain, normalise=normalise, watch=watch)))
-    blob, frames = _write(_counted(in_order(_Compressor(known), cut), known), store, known)
+    stored = in_order(_Compressor(known), cut, ahead=_AHEAD)
+    blob, frames = _write(_counted(stored, known), store, known)
     index = store.keep(dump_index(frames)) if len(frames) > 1 else None
     return Layer(blob.digest, blob.size, hasher.digest, hasher.size, index)
 

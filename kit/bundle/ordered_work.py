@@ -24,11 +24,14 @@ def worker_count() -> int:
 
 
 def in_order(
-    work: Callable[[_Item], _Result], items: Iterable[_Item], threads: int | None = None
+    work: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    threads: int | None = None,
+    ahead: int = _AHEAD,
 ) -> Iterator[_Result]:
     """Yield `work(item)` for each item, in order, computed by threads.
 
-    At most a few items more than there are threads are held at a time, so memory is bounded by the
+    At most `ahead` items more than there are threads are held at a time, so memory is bounded by the
     largest of them. What `work` or `items` raises is raised here, and nothing goes on after it.
     """
     count = threads or worker_count()
@@ -37,7 +40,7 @@ def in_order(
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) >= count + _AHEAD:
+                if len(waiting) >= count + ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

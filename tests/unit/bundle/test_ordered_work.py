@@ -17,7 +17,8 @@ def test_results_come_in_the_order_of_the_items() -> None:
     assert list(in_order(work, range(50), threads=4)) == [item * 2 for item in range(50)]
 
 
-def test_few_items_are_held_at_a_time() -> None:
+@pytest.mark.parametrize("ahead", [0, 4, 16])
+def test_few_items_are_held_at_a_time(ahead: int) -> None:
     taken = 0
 
     def items() -> Iterator[int]:
@@ -26,8 +27,8 @@ def test_few_items_are_held_at_a_time() -> None:
             taken += 1
             yield item
 
-    for done in in_order(lambda item: item, items(), threads=2):
-        assert taken - done <= 7
+    for done in in_order(lambda item: item, items(), threads=2, ahead=ahead):
+        assert taken - done <= 2 + ahead
 
 
 def test_several_threads_work_at_once() -> None:
