@@ -8,6 +8,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+REAL = ("lab", "e2e", "cu126")
+"""Marks of tests that build real images, out of the packages that this machine keeps."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_this_machine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What whoever runs the tests trusts, has seen and keeps is none of theirs."""
+    if any(request.node.get_closest_marker(mark) for mark in REAL):
+        return
+    own = tmp_path_factory.mktemp("xdg")
+    monkeypatch.delenv("KIT_TRUST", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(own / "config"))
+    monkeypatch.delenv("KIT_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(own / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(own / "state"))
+
+
 @pytest.fixture(scope="session")
 def docker_host() -> Iterator[str]:
     """The address of the online machine's engine, which keeps its images from one run to the next."""

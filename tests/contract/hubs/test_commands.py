@@ -82,7 +82,11 @@ class Project:
 
 @pytest.fixture(params=["huggingface", "modelscope"])
 def project(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
-    env = {key: value for key, value in os.environ.items() if not key.endswith("_TOKEN")}
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.endswith("_TOKEN") and not key.startswith("XDG_")
+    }
     root = Path(__file__).resolve().parents[2]
     env |= {"HOME": str(tmp_path / "home"), "PYTHONPATH": str(root)}
     (tmp_path / "project").mkdir()
