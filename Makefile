@@ -3,8 +3,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
+# More than 2 processors have work for: many of the fast tests wait for a clock or a line.
+WORKERS ?= 4
 
-.PHONY: setup lab-setup demo test test-fast test-lab test-e2e test-wheel test-cu126 lint fuzz bench bench-pack bench-builds lab lab-down locks clean
+.PHONY: setup lab-setup demo test test-fast test-slow test-lab test-e2e test-wheel test-cu126 lint fuzz bench bench-pack bench-builds lab lab-down locks clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -22,10 +24,13 @@ lab-setup: ## packages that the lab needs (apt, root or sudo)
 demo: setup lab-setup ## lock, bundle, ship, train on two hosts, merge, serve, ask: the whole path, for real
 	@$(PY) -m tests.e2e.demo
 
-test: test-fast test-wheel test-lab test-e2e ## everything that CI runs
+test: test-fast test-slow test-wheel test-lab test-e2e ## everything that CI runs
 
 test-fast: setup lint ## the part without engines, under 2 minutes
-	@$(PY) -m pytest -q -n auto -m "not lab and not e2e and not cu126" tests
+	@$(PY) -m pytest -q -n $(WORKERS) -m "not slow and not lab and not e2e and not cu126" tests
+
+test-slow: setup ## without engines too: kills, retries and flips in plenty
+	@$(PY) -m pytest -q -n $(WORKERS) -m slow tests
 
 test-wheel: setup ## the unit tests against the installed wheel, away from the checkout
 	@tests/setup/test_wheel.sh

@@ -23,6 +23,7 @@ from tests.unit.signature.soft_keys import ed25519_key, sshsig
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("KIT_KILLS", "10"))
 SIZE = 400_000
 KEY = ed25519_key()

@@ -19,6 +19,7 @@ from kit.progress import NoProgress
 from tests.unit.bundle.factories import local_tree, pack_request
 from tests.unit.bundle.fake_engine import FakeEngine, tar_of
 
+pytestmark = pytest.mark.slow
 KILLS = 10
 SIZE = 400_000
 

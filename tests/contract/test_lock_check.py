@@ -16,6 +16,8 @@ import yaml
 from tests.contract.fake_registry import FakeRegistry, running_registry
 from tests.factories import RELEASE, project_document
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def registry() -> Iterator[FakeRegistry]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from tests.bench.flips import flip_table
 
+pytestmark = pytest.mark.slow
 FLIPS = 200
 
 

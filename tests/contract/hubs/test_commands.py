@@ -25,6 +25,7 @@ from tests.hub_server.server import Hub, running_hub
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
 LARGE = "model.safetensors"
 FILES = {
     "config.json": b"{}",
