@@ -84,7 +84,7 @@ def find_set(path: Path) -> VolumeSet | None:
     """Return the set that a path names: its list, one of its volumes, its folder, or the tarball's name.
 
     None when the path names something else. Raises VerificationError when the list is missing or
-    not right, ConfigError when a folder holds several sets, TransferError.
+    not right, ConfigError when a folder holds several bundles, TransferError.
     """
     found = _list_of(path)
     if found is None:
@@ -113,9 +113,11 @@ def _list_of(path: Path) -> Path | None:
 
 def _list_in(folder: Path) -> Path | None:
     lists = sorted(folder.glob("*" + LIST_SUFFIX))
-    if len(lists) > 1:
-        fix = f"name one, e.g. -b {lists[0]}"
-        raise ConfigError(f"{len(lists)} sets of volumes", where=str(folder), fix=fix)
+    # A tarball beside a set may be an older form of it, or newer: whoever asks says which one is meant.
+    bundles = [*lists, *sorted(folder.glob("*.tar"))] if lists else []
+    if len(bundles) > 1:
+        why = ", ".join(path.name for path in bundles)
+        raise ConfigError("several bundles", where=str(folder), why=why, fix=f"name one, e.g. -b {bundles[0]}")
     if lists:
         return lists[0]
     cut = (volume_number(path.name) for path in sorted(folder.glob("*.tar.*")))

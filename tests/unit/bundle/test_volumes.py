@@ -278,10 +278,12 @@ def test_a_missing_list_is_asked_for(place: Path) -> None:
         assert "cat " in caught.value.fix
 
 
-def test_several_sets_in_a_folder_must_be_told_apart(place: Path) -> None:
-    shutil.copy(place / f"{NAME}.volumes.json", place / "other.tar.volumes.json")
-    with pytest.raises(ConfigError, match="2 sets of volumes"):
+@pytest.mark.parametrize("other", ["other.tar.volumes.json", NAME, "older.tar"])
+def test_several_bundles_in_a_folder_must_be_told_apart(place: Path, other: str) -> None:
+    shutil.copy(place / f"{NAME}.volumes.json", place / other)
+    with pytest.raises(ConfigError, match="several bundles") as caught:
         open_bundle(place)
+    assert other in str(caught.value)
     open_bundle(volume(place, 1))
 
 
