@@ -117,7 +117,8 @@ def _list_in(folder: Path) -> Path | None:
     bundles = [*lists, *sorted(folder.glob("*.tar"))] if lists else []
     if len(bundles) > 1:
         why = ", ".join(path.name for path in bundles)
-        raise ConfigError("several bundles", where=str(folder), why=why, fix=f"name one, e.g. -b {bundles[0]}")
+        fix = f"name one, e.g. -b {bundles[0]}"
+        raise ConfigError("several bundles", where=str(folder), why=why, fix=fix)
     if lists:
         return lists[0]
     cut = (volume_number(path.name) for path in sorted(folder.glob("*.tar.*")))
