@@ -36,7 +36,7 @@ from tests.bench.image_contents import (
     compare_packed,
     read_image,
 )
-from tests.lab.online_engine import engine_down, engine_up
+from tests.lab.online import engine_down, engine_up
 from tests.lab.state import Folders
 
 PLACE = Path(os.environ.get("KIT_TWO_BUILDS", "/var/tmp/kit-two-builds"))

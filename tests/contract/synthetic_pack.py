@@ -1,4 +1,7 @@
-"""A pack of 2.2 GB that are made as they are read: `python -m tests.contract.synthetic_pack FOLDER`."""
+"""A pack of 2.2 GB that are made as they are read: `python -m tests.contract.synthetic_pack FOLDER`.
+
+Prints the peak memory in bytes.
+"""
 
 from __future__ import annotations
 
@@ -78,6 +81,16 @@ def main(folder: Path) -> None:
     images = (("train", engine.image_id),)
     request = PackRequest("big", "cpu", b"{}\n", "2026-05-01T12:30:00Z", images, (tree,))
     pack_bundle(request, engine, FolderTarget(folder / "bundle"), NoProgress())
+    print(peak_memory())
+
+
+def peak_memory() -> int:
+    """Return the most bytes of memory that this process held.
+
+    Not `ru_maxrss`: that begins with what the process held that started this one (exec keeps it).
+    """
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":

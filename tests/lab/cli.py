@@ -14,7 +14,7 @@ from tests.lab.disk import empty, fill
 from tests.lab.engine import change_settings, start_engine, stop_engine, wait_for_engine
 from tests.lab.errors import LabError
 from tests.lab.namespaces import enter
-from tests.lab.online_engine import engine_down, engine_up
+from tests.lab.online import engine_down, engine_up
 from tests.lab.packages import install_packages
 from tests.lab.privileges import become_root
 from tests.lab.roots import ENGINES, ready_root
