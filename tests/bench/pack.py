@@ -56,7 +56,7 @@ PAUSE = 0.2
 
 
 def run(*argv: str) -> Ran:
-    """Run a command with nothing to show, and wait for it. Its memory counts at least what this process holds."""
+    """Run a command with nothing to show, and wait for it; its memory is at least this process's own."""
     started = time.monotonic()
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
