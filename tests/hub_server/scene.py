@@ -12,6 +12,7 @@ from kit.hub.pinned_hub import make_hub
 from kit.hub.requests_download import Tempo
 from kit.progress import NoProgress
 from kit.project.model import ModelSpec
+from tests.hub_server.faults import Slow
 from tests.hub_server.repository import NAME
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ FILES = {
 }
 ORIGINS = {"huggingface": "huggingface_hub", "modelscope": "modelscope_hub"}
 QUICK = Tempo(connect=2, silence=0.6, window=0.5, least=1000)
+"""For lines that a fault makes slow: nobody wants to wait long for those."""
+UNHURRIED = Tempo(connect=20, silence=20, window=20, least=1)
+"""For the others: a busy machine is no dead line."""
 SOON = Patience(attempts=3, first_pause=0.01)
 
 
@@ -60,7 +64,9 @@ class Scene:
 
     @property
     def client(self) -> HubClient:
-        return make_hub(self.origin, self.hub.endpoint, QUICK)
+        faults = (fault for queue in self.hub.faults.values() for fault in queue)
+        slow = any(isinstance(fault, Slow) for fault in faults)
+        return make_hub(self.origin, self.hub.endpoint, QUICK if slow else UNHURRIED)
 
     def pin(self, revision: str = "main", **spec: object) -> TreePin:
         model = ModelSpec(source=self.origin, repo=NAME, revision=revision, **spec)  # type: ignore[arg-type]
