@@ -1,10 +1,11 @@
-"""`make bench`: what kit takes against what one would type instead, both in one run. Ratios, no verdicts."""
+"""`make bench`: what kit takes against what one would type instead, both in one run. Ratios, no verdicts.
+
+Packing and verifying have a bench of their own: `tests/bench/pack.py`.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -48,29 +49,6 @@ def _shell(line: str, environment: dict[str, str]) -> float:
 def _kit(journey: Journey, *words: str) -> float:
     argv = [sys.executable, "-m", "kit", *words, "-f", str(journey.folder / "kit.yaml")]
     return _timed(argv, journey.environment)
-
-
-def _image_references(journey: Journey) -> str:
-    """Return the bundle's images as the engine's own IDs."""
-    manifest = json.loads((journey.folder / "bundle" / "kit.json").read_text(encoding="utf-8"))
-    return " ".join(image["config"]["digest"] for image in manifest["images"])
-
-
-def pack_cases(journey: Journey, scratch: Path) -> list[Measured]:
-    """Measure packing the demo's images, the first time and again, against docker save and zstd."""
-    saved = shlex.quote(str(scratch / "saved.zst"))
-    pipe = f"docker save {_image_references(journey)} | zstd -q -T0 -3 -o {saved} -f"
-    first = _kit(journey, "bundle", "-o", str(scratch / "bundle"))
-    again = _kit(journey, "bundle", "-o", str(scratch / "bundle"))
-    verify = _kit(journey, "verify", "-b", str(scratch / "bundle"))
-    other = _shell(pipe, journey.environment)
-    listed = _shell(f"cd {scratch}/bundle/blobs/sha256 && sha256sum * > /dev/null", journey.environment)
-    against = "docker save | zstd -T0 -3"
-    return [
-        Measured("pack kit, train and serve", first, other, against),
-        Measured("pack again, nothing changed", again, other, against),
-        Measured("verify every blob", verify, listed, "sha256sum of the same files"),
-    ]
 
 
 def ship_cases(journey: Journey, scratch: Path) -> list[Measured]:
@@ -137,11 +115,7 @@ def main() -> int:
             journey.prepare()
             for command in ("lock", "bundle", "ship"):
                 journey.kit(command)
-            rows = [
-                *serve_case(journey),
-                *pack_cases(journey, scratch),
-                *ship_cases(journey, scratch),
-            ]
+            rows = [*serve_case(journey), *ship_cases(journey, scratch)]
             shutil.rmtree(BENCH)
     except LabUnavailableError as error:
         print(f"make bench: skipped: {error}", file=sys.stderr)
