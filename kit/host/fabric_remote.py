@@ -63,6 +63,20 @@ class Way:
     """Read in place of every other known_hosts file."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A machine that a connection goes through or ends at, as it was found and proven."""
+
+    name: str
+    """What it is called by whoever names it: in kit.yaml (address), or in ProxyJump."""
+    address: str
+    """Where it is, after ~/.ssh/config."""
+    port: int
+    user: str
+    key: HostKey
+    """That it showed and that was on record."""
+
+
 class _Judge(paramiko.MissingHostKeyPolicy):
     """Accepts a host's key when it is on record; asked for every key, since paramiko knows none."""
 
@@ -70,6 +84,7 @@ class _Judge(paramiko.MissingHostKeyPolicy):
         self._login = login
         self._known = known
         self._source = source
+        self.accepted: HostKey | None = None
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         del client, hostname
@@ -80,6 +95,7 @@ class _Judge(paramiko.MissingHostKeyPolicy):
             raise unknown_key(self._login, shown)
         if shown not in self._known.keys:
             raise changed_key(self._login, shown, self._known, self._source)
+        self.accepted = shown
 
 
 def _transport_factory(known: Known) -> Callable[..., paramiko.Transport]:
@@ -154,8 +170,8 @@ def _hops(connection: Any) -> tuple[Any, ...]:
     return tuple(hops)
 
 
-def _prepare(way: Way, hop: Any, *, last: bool, direct: bool) -> None:
-    """Give one hop its judge, its ciphers and its timeouts."""
+def _prepare(way: Way, hop: Any, *, last: bool, direct: bool) -> _Judge:
+    """Give one hop its judge, its ciphers and its timeouts; return the judge."""
     files = _known_hosts_files(way, hop.ssh_config)
     alias, name = hop.ssh_config.get("hostkeyalias", ""), lookup_name(hop.host, hop.port)
     if last and way.host_key is not None:
@@ -164,7 +180,8 @@ def _prepare(way: Way, hop: Any, *, last: bool, direct: bool) -> None:
         known, source = find_known(_read_texts(files), alias or name), "known_hosts"
     known_as = alias or ("" if direct else name)
     login = Login(way.name if last else hop.original_host, hop.host, hop.port, str(files[0]), known_as)
-    hop.client.set_missing_host_key_policy(_Judge(login, known, source))
+    judge = _Judge(login, known, source)
+    hop.client.set_missing_host_key_policy(judge)
     hop.connect_timeout = CONNECT_TIMEOUT
     alone = str(hop.ssh_config.get("identitiesonly", "no")).lower() == "yes"
     hop.connect_kwargs = {
@@ -176,9 +193,11 @@ def _prepare(way: Way, hop: Any, *, last: bool, direct: bool) -> None:
         "allow_agent": not alone,
         "look_for_keys": not alone and way.identity is None,
     }
+    return judge
 
 
-def _connection(way: Way) -> Any:
+def _connection(way: Way) -> tuple[Any, tuple[_Judge, ...]]:
+    """Return a connection that is not open yet, and the judge of each of its hops."""
     # lazy: fabric's own configuration files have no say here.
     config = fabric.Config(lazy=True, ssh_config=_ssh_config(way))
     kwargs = {"key_filename": [str(way.identity)]} if way.identity else {}
@@ -187,9 +206,11 @@ def _connection(way: Way) -> Any:
     )
     hops = _hops(connection)
     proxied = isinstance(hops[0].gateway, str)
-    for place, hop in enumerate(hops):
+    judges = tuple(
         _prepare(way, hop, last=hop is connection, direct=place == 0 and not proxied)
-    return connection
+        for place, hop in enumerate(hops)
+    )
+    return connection, judges
 
 
 @contextmanager
@@ -283,7 +304,7 @@ class FabricRemote:
         """Connect. Raises UnreachableError, ConfigError."""
         self._way = way
         with _reaching(way):
-            self._connection = _connection(way)
+            self._connection, self._judges = _connection(way)
             try:
                 self._connection.open()
             except BaseException:
@@ -296,6 +317,25 @@ class FabricRemote:
     def name(self) -> str:
         """Its name in kit.yaml."""
         return self._way.name
+
+    @property
+    def way(self) -> Way:
+        """How it was to be reached."""
+        return self._way
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """How it was reached: gateways of ProxyJump, nearest first, and the host itself at the end."""
+        return tuple(
+            Hop(hop.original_host, hop.host, hop.port, hop.user, judge.accepted)
+            for hop, judge in zip(_hops(self._connection), self._judges, strict=True)
+            if judge.accepted is not None
+        )
+
+    @property
+    def verified_key(self) -> HostKey:
+        """The host's own key, which it showed and which was on record."""
+        return self.hops[-1].key
 
     def _talk(self, argv: Argv) -> _Channel:
         return _Channel(self._way.name, self._transport, argv)

@@ -14,6 +14,7 @@ import pytest
 
 from kit.errors import KitError, TransferError, UnreachableError, VerificationError
 from kit.host.connect import connect
+from kit.host.fabric_remote import FabricRemote
 from kit.host.gather import gather_facts
 from kit.host.local_machine import LocalMachine
 from kit.host.port import Argv, Host
@@ -291,6 +292,12 @@ def test_a_gateway_is_judged_like_any_host(lab: Lab, tmp_path: Path, monkeypatch
     host = connect("mid", HostSpec(address="inner"), tmp_path)
     assert host.run(("hostname",)).text == "mid"
     assert lab.address("old") in host.run(("sh", "-c", "echo $SSH_CONNECTION")).text.split()[0]
+    assert isinstance(host, FabricRemote)
+    assert [(hop.address, hop.port, hop.user, hop.key.line) for hop in host.hops] == [
+        (lab.address("old"), 22, "root", known_line(lab, "old")),
+        (lab.address("mid"), 22, "ops", known_line(lab, "mid")),
+    ]
+    assert host.verified_key.line == known_line(lab, "mid")
     host.close()
     known = tmp_path / "known_hosts"
     known.write_text(f"{lab.address('mid')} {known_line(lab, 'mid')}\n")
