@@ -18,7 +18,14 @@ from tests.lab.shell import run, try_run
 if TYPE_CHECKING:
     from tests.lab.state import Intranet, LabHost
 
-PREFIXES = ("10.77.0", "10.177.77", "172.29.77", "192.168.177")
+PREFIXES = (
+    "10.77.0",
+    "10.177.77",
+    "172.29.77",
+    "192.168.177",
+    *(f"10.177.{number}" for number in range(78, 90)),
+)
+"""Tried in this order; several labs at once take one each."""
 
 
 def free_prefix() -> str:
