@@ -53,7 +53,7 @@ def container_argv(facts: HostFacts, image_tag: str) -> Argv:
     """
     group = () if facts.docker_gid is None else ("--group-add", str(facts.docker_gid))
     return (
-        *("docker", "run", "--rm", "-i", "--pull", "never", "--network", "host", "--log-driver", "none"),
+        *(*facts.docker, "run", "--rm", "-i", "--pull", "never", "--network", "host", "--log-driver", "none"),
         *("--user", f"{facts.uid}:{facts.gid}", *group),
         *("-v", f"{facts.root}:{facts.root}", "-v", f"{SOCKET}:{SOCKET}"),
         image_tag,

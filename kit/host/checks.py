@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from kit.errors import UnfitError, UnreachableError
+from kit.host.docker_words import PLAIN
 from kit.host.gpu_rules import broken_gpu_rules
 
 if TYPE_CHECKING:
@@ -108,11 +109,11 @@ class _Host:
     def engine(self) -> Iterator[Finding]:
         facts = self.facts
         if facts.engine_version is None:
-            yield self._say(
-                "engine", "fail", f"no Docker engine answers: {facts.engine_error}", self._engine_fix()
-            )
+            why = "; ".join(said for said in (facts.engine_error, facts.sudo_error) if said)
+            yield self._say("engine", "fail", f"no Docker engine answers: {why}", self._engine_fix())
             return
-        yield self._say("engine", None, f"Docker engine {facts.engine_version} answers")
+        way = "" if facts.docker == PLAIN else f", to {' '.join(facts.docker)}"
+        yield self._say("engine", None, f"Docker engine {facts.engine_version} answers{way}")
         old = _version(facts.engine_version) < OLDEST_ENGINE
         fix = "install Docker 20.10 or newer there"
         yield self._say("engine-version", "fail" if old else None, f"engine {facts.engine_version}", fix)
@@ -124,7 +125,11 @@ class _Host:
     def _engine_fix(self) -> str:
         why, user = self.facts.engine_error.lower(), self.facts.user or "USER"
         if "permission denied" in why:
-            return f"sudo usermod -aG docker {user} there, then log in anew"
+            return (
+                f"sudo usermod -aG docker {user} there, then log in anew; or spare sudo the password: "
+                f"echo '{user} ALL=(root) NOPASSWD: /usr/bin/docker, /usr/bin/docker-compose' | "
+                "sudo tee /etc/sudoers.d/kit"
+            )
         if "not found" in why:
             return "install Docker there (docker.io, or docker-ce)"
         return "sudo systemctl start docker there; journalctl -u docker tells why it stopped"

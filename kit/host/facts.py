@@ -39,7 +39,8 @@ class HostFacts:
     """Free on the file system of the engine's data folder, when it can be seen."""
     containerd_store: bool
     compose: tuple[str, ...]
-    """The compose command found: `("docker", "compose")`, `("docker-compose",)` or `()`."""
+    """The compose command found, after sudo where that is needed: `("docker", "compose")`,
+    `("docker-compose",)` or `()`."""
     compose_version: str | None
     nvidia_runtime: bool
     driver_version: str | None
@@ -65,3 +66,7 @@ class HostFacts:
     """(identity tag, `NAME=VALUE`) pairs: what the engine's images ask of the NVIDIA runtime."""
     user: str = ""
     """The login's name."""
+    docker: tuple[str, ...] = ("docker",)
+    """How docker is called there: for a user who may only do that, `("sudo", "-n", "docker")`."""
+    sudo_error: str = ""
+    """Why sudo did not reach an engine that refuses the user itself; empty when it did or was not asked."""

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import UnreachableError
+from kit.host.docker_words import FIND_ENGINE, SUDO, docker_words
 from kit.host.facts import Gpu, HostFacts
 from kit.host.output import Capture
 
@@ -25,12 +26,14 @@ _KIB = 1024
 _MIB = 1 << 20
 SMI_COLUMNS = 5
 
-SCRIPT = r"""
+SCRIPT = (
+    r"""
 export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 root=$1
 say() { key=$1; shift; printf 'kit:%s %s\n' "$key" "$(printf '%s' "$*" | tr '\n' ' ')"; }
-have() { command -v "$1" >/dev/null 2>&1; }
-limited() { if have timeout; then timeout 30 "$@"; else "$@"; fi </dev/null; }
+"""
+    + FIND_ENGINE
+    + r"""
 say clock "$(date +%s.%N)"
 say hostname "$(uname -n)"
 say architecture "$(uname -m)"
@@ -47,28 +50,31 @@ if [ -w "$folder" ] && [ -x "$folder" ]; then say root_writable 1; else say root
 say root_df "$(df -Pk "$folder" 2>/dev/null | tail -n 1)"
 say root_device "$(stat -L -c %d "$folder")"
 say shm_df "$(df -Pk /dev/shm 2>/dev/null | tail -n 1)"
+find_engine
 if have docker; then
-  if version=$(limited docker version --format '{{.Server.Version}}' 2>&1); then
+  if [ -n "$version" ]; then
     say engine_version "$version"
-    data=$(limited docker info --format '{{.DockerRootDir}}' 2>/dev/null)
+    say sudo "$sudo"
+    data=$(limited $sudo docker info --format '{{.DockerRootDir}}' 2>/dev/null)
     say engine_df "$(df -Pk "$data" 2>/dev/null | tail -n 1)"
     say engine_device "$(stat -L -c %d "$data" 2>/dev/null)"
-    say store "$(limited docker info --format '{{json .DriverStatus}}' 2>/dev/null)"
-    say runtimes "$(limited docker info --format '{{json .Runtimes}}' 2>/dev/null)"
-    limited docker image ls --no-trunc --filter 'reference=kit.invalid/*' \
+    say store "$(limited $sudo docker info --format '{{json .DriverStatus}}' 2>/dev/null)"
+    say runtimes "$(limited $sudo docker info --format '{{json .Runtimes}}' 2>/dev/null)"
+    limited $sudo docker image ls --no-trunc --filter 'reference=kit.invalid/*' \
       --format 'kit:image {{.Repository}}:{{.Tag}} {{.ID}}' 2>/dev/null
-    images=$(limited docker image ls --quiet --filter 'reference=kit.invalid/*' 2>/dev/null | sort -u)
+    images=$(limited $sudo docker image ls --quiet --filter 'reference=kit.invalid/*' 2>/dev/null | sort -u)
     format='{{range $t := .RepoTags}}{{range $.Config.Env}}{{println "kit:image_env" $t .}}{{end}}{{end}}'
-    [ -n "$images" ] && limited docker image inspect --format "$format" $images 2>/dev/null |
+    [ -n "$images" ] && limited $sudo docker image inspect --format "$format" $images 2>/dev/null |
       grep -E '^kit:image_env [^ ]+ NVIDIA_(REQUIRE_CUDA|DISABLE_REQUIRE)='
   else
-    say engine_error "$version"
+    say engine_error "$engine_error"
+    say sudo_error "$sudo_error"
   fi
-  say compose_v2 "$(limited docker compose version --short 2>/dev/null)"
+  say compose_v2 "$(limited $sudo docker compose version --short 2>/dev/null)"
 else
   say engine_error 'docker: command not found'
 fi
-have docker-compose && say compose_v1 "$(limited docker-compose version --short 2>/dev/null)"
+have docker-compose && say compose_v1 "$(limited $sudo docker-compose version --short 2>/dev/null)"
 if have nvidia-smi; then
   limited nvidia-smi --query-gpu=index,uuid,name,memory.total,driver_version --format=csv,noheader,nounits \
     2>/dev/null | while read -r line; do say gpu "$line"; done
@@ -86,6 +92,7 @@ for table in /proc/net/tcp /proc/net/tcp6; do
 done
 say end 1
 """
+)
 
 
 class _Answers:
@@ -133,11 +140,11 @@ def _disk(line: str) -> tuple[int, int] | None:
     return (int(found[1]) * _KIB, int(found[2]) * _KIB) if found else None
 
 
-def _compose(answers: _Answers) -> tuple[tuple[str, ...], str | None]:
+def _compose(answers: _Answers, sudo: tuple[str, ...]) -> tuple[tuple[str, ...], str | None]:
     for key, command in (("compose_v2", ("docker", "compose")), ("compose_v1", ("docker-compose",))):
         found = re.match(r"v?(\d+\.\d+(?:\.\d+)?)", answers.text(key))
         if found:
-            return command, found[1]
+            return (*sudo, *command), found[1]
     return (), None
 
 
@@ -179,7 +186,8 @@ def parse_facts(host: str, root: str, lines: list[str], clock_heard: float) -> H
         answers.add(line)
     clock = _clock(answers.text("clock"))
     disk, engine_disk, shm = (_disk(answers.text(f"{key}_df")) for key in ("root", "engine", "shm"))
-    compose, compose_version = _compose(answers)
+    by_sudo = bool(answers.text("sudo"))
+    compose, compose_version = _compose(answers, SUDO if by_sudo else ())
     gpus = [found for found in map(_gpu, answers.all("gpu")) if found]
     ports = {int(port, 16) for port in answers.all("listening") if re.fullmatch("[0-9A-F]{1,4}", port)}
     interfaces = _pairs(answers.all("interface"))
@@ -196,6 +204,7 @@ def parse_facts(host: str, root: str, lines: list[str], clock_heard: float) -> H
         free_bytes=disk[1] if disk else 0,
         engine_version=answers.text("engine_version") or None,
         engine_error="" if answers.text("engine_version") else answers.text("engine_error")[:400],
+        sudo_error="" if answers.text("engine_version") else answers.text("sudo_error")[:400],
         engine_free_bytes=engine_disk[1] if engine_disk else None,
         containerd_store="io.containerd.snapshotter" in answers.text("store"),
         compose=compose,
@@ -214,6 +223,7 @@ def parse_facts(host: str, root: str, lines: list[str], clock_heard: float) -> H
         image_env=tuple((tag, text) for tag, _, text in (x.partition(" ") for x in answers.all("image_env"))),
         engine_on_root_disk=answers.text("engine_device") in ("", answers.text("root_device")),
         user=answers.text("user"),
+        docker=docker_words(by_sudo=by_sudo),
     )
 
 

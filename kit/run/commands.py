@@ -32,24 +32,24 @@ def compose(facts: HostFacts, project: str, run_folder: str, *words: str) -> Arg
     return (*facts.compose, "-p", project, "-f", f"{run_folder}/compose.yaml", *words)
 
 
-def inspect_state(container: str) -> Argv:
+def inspect_state(facts: HostFacts, container: str) -> Argv:
     """Return the command that prints a container's state as JSON."""
-    return ("docker", "container", "inspect", "--format", "{{json .State}}", container)
+    return (*facts.docker, "container", "inspect", "--format", "{{json .State}}", container)
 
 
-def stop(container: str) -> Argv:
+def stop(facts: HostFacts, container: str) -> Argv:
     """Return the command that ends a container."""
-    return ("docker", "stop", "-t", str(STOP_SECONDS), container)
+    return (*facts.docker, "stop", "-t", str(STOP_SECONDS), container)
 
 
-def remove(container: str) -> Argv:
+def remove(facts: HostFacts, container: str) -> Argv:
     """Return the command that removes a container, running or not."""
-    return ("docker", "rm", "-f", container)
+    return (*facts.docker, "rm", "-f", container)
 
 
-def container_log(container: str, tail: int | None, *, follow: bool = False) -> Argv:
+def container_log(facts: HostFacts, container: str, tail: int | None, *, follow: bool = False) -> Argv:
     """Return the command that prints the end of a container's log (None: all of it)."""
-    words = ("docker", "logs", "--tail", "all" if tail is None else str(tail))
+    words = (*facts.docker, "logs", "--tail", "all" if tail is None else str(tail))
     return ("sh", "-c", _BOTH_STREAMS, "sh", *words, *(("--follow",) if follow else ()), container)
 
 

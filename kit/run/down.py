@@ -98,7 +98,7 @@ def _remove_left_over(machine: Machine, runs: tuple[SeenRun, ...]) -> None:
     """
     taken_down = {run.record.compose_project for run in runs if run.open}
     for project in sorted({run.record.compose_project for run in runs} - taken_down):
-        machine.run(commands.remove(project))
+        machine.run(commands.remove(machine.facts, project))
 
 
 def _end(machine: Machine, run: SeenRun, *, dry_run: bool) -> Ended:
@@ -106,7 +106,7 @@ def _end(machine: Machine, run: SeenRun, *, dry_run: bool) -> Ended:
     if dry_run:
         return Ended(record.host, record.job, record.run_id, run.state)
     if run.runs:
-        _checked(machine, commands.stop(record.compose_project))
+        _checked(machine, commands.stop(machine.facts, record.compose_project))
     state = STOPPED if run.runs else ""
     found = machine.ask("finish_run", job=record.job, run_id=record.run_id, state=state)
     folder = f"{machine.spec.root}/runs/{record.job}/{record.run_id}"

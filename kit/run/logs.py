@@ -16,6 +16,7 @@ from kit.run.seen_run import SeenRun, seen_runs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kit.host.facts import HostFacts
     from kit.host.port import Argv
     from kit.project.load import LoadedProject
     from kit.run.machine import Machine, Toolbox
@@ -112,13 +113,15 @@ def _words(machine: Machine, request: LogRequest) -> Argv:
     runs = seen_runs(machine.ask("runs", job=request.job)["runs"], machine.name)
     if not runs:
         raise UnfitError(f"{request.job} never ran here", where=machine.name, fix=f"kit up {request.job}")
-    return log_words(runs[0], f"{machine.spec.root}/runs/{request.job}/{runs[0].record.run_id}", request)
+    run_folder = f"{machine.spec.root}/runs/{request.job}/{runs[0].record.run_id}"
+    return log_words(runs[0], machine.facts, run_folder, request)
 
 
-def log_words(run: SeenRun, run_folder: str, request: LogRequest) -> Argv:
+def log_words(run: SeenRun, facts: HostFacts, run_folder: str, request: LogRequest) -> Argv:
     """Return the command that prints a run's log: its container's, or the one kept with it. Pure."""
     if run.container is not None:
-        return commands.container_log(run.record.compose_project, request.tail, follow=request.follow)
+        name = run.record.compose_project
+        return commands.container_log(facts, name, request.tail, follow=request.follow)
     return commands.saved_log(run_folder, run.record.host, request.tail)
 
 

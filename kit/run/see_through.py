@@ -15,7 +15,7 @@ from kit.run.watch import watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kit.jobs.launch import Launch
+    from kit.jobs.launch import HostLaunch, Launch
     from kit.progress import Progress
     from kit.run.machine import Machine
     from kit.run.watch import Clock, Ended
@@ -67,9 +67,13 @@ def _goes_on(job: str) -> str:
     return f"{job} goes on on its hosts; {ways}"
 
 
+def _stop(machine: Machine, share: HostLaunch) -> None:
+    machine.run(commands.stop(machine.facts, share.compose_project))
+
+
 def _fail(launch: Launch, machines: Mapping[str, Machine], ended: Ended, progress: Progress) -> JobError:
     shares = {share.host: share for share in launch.hosts}
-    try_each(tuple(shares), lambda host: machines[host].run(commands.stop(shares[host].compose_project)))
+    try_each(tuple(shares), lambda host: _stop(machines[host], shares[host]))
     recorded, _ = try_each(
         tuple(shares),
         lambda host: record_end(machines[host], launch.job, launch.run_id, progress, FAILED),

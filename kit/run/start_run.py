@@ -48,7 +48,7 @@ def _clear(prepared: Prepared, machine: Machine, share: HostLaunch) -> None:
     """
     for run in prepared.open_runs[share.host]:
         machine.ask("finish_run", job=run.record.job, run_id=run.record.run_id)
-    machine.run(commands.remove(share.compose_project))
+    machine.run(commands.remove(machine.facts, share.compose_project))
 
 
 def _write(machine: Machine, share: HostLaunch, record: RunRecord) -> None:

@@ -72,7 +72,7 @@ def _has_failed(state: ContainerState) -> bool:
 
 def look(machine: Machine, share: HostLaunch) -> ContainerState | None:
     """Return how a container stands, or None when it is gone. Raises UnreachableError."""
-    found = machine.run(commands.inspect_state(share.compose_project))
+    found = machine.run(commands.inspect_state(machine.facts, share.compose_project))
     return parse_inspected(found.text) if found.status == 0 else None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kit.errors import TransferError
+from kit.host.docker_words import FIND_ENGINE
 from kit.ship.identity import SeenImage
 
 if TYPE_CHECKING:
@@ -15,17 +16,23 @@ if TYPE_CHECKING:
 
     from kit.host.port import Host
 
-SCRIPT = r"""
+SCRIPT = (
+    r"""
 export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 root=$1
+"""
+    + FIND_ENGINE
+    + r"""
 list() { (cd "$root/$2" 2>/dev/null && find . -type f -name '[0-9a-f]*' -exec stat -c "kit:$1 %s %n" {} +); }
 list blob blobs/sha256
 list partial partial
-ids=$(docker image ls --no-trunc --quiet </dev/null 2>/dev/null | sort -u)
-[ -n "$ids" ] && docker image inspect \
+find_engine
+ids=$($sudo docker image ls --no-trunc --quiet </dev/null 2>/dev/null | sort -u)
+[ -n "$ids" ] && $sudo docker image inspect \
   --format 'kit:image {{.Id}} {{json .RepoTags}} {{json .RootFS.Layers}}' $ids </dev/null
 echo kit:end
 """
+)
 
 _FILE = re.compile(r"^kit:(blob|partial) ([0-9]{1,18}) \./([0-9a-f]{64})$")
 

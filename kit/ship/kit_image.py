@@ -59,14 +59,14 @@ def send_kit_image(
     path = f"{facts.root}/partial/kit-image.{secrets.token_hex(6)}.tar"
     try:
         sent = _send(host, path, counted(archive_chunks(source, image, store_of(facts)), on_bytes))
-        loaded = host.run(("docker", "load", "-q", "-i", path))
+        loaded = host.run((*facts.docker, "load", "-q", "-i", path))
         if loaded.status != 0:
             raise EngineError(
                 "docker load of kit's image failed", where=host.name, why=_said(loaded), fix="kit check"
             )
     finally:
         _forget(host, path)
-    _require_loaded(host, image)
+    _require_loaded(host, facts, image)
     return sent
 
 
@@ -104,14 +104,14 @@ def _forget(host: Host, path: str) -> None:
         host.run(("rm", "-f", "--", path), timeout=60)
 
 
-def look_up(host: Host, tag: str) -> SeenImage | None:
+def look_up(host: Host, facts: HostFacts, tag: str) -> SeenImage | None:
     """Return the image that bears a tag in the host's engine."""
-    done = host.run(("docker", "image", "inspect", "--format", _INSPECT, tag))
+    done = host.run((*facts.docker, "image", "inspect", "--format", _INSPECT, tag))
     return tagged(parse_have(done.text).images, tag) if done.status == 0 else None
 
 
-def _require_loaded(host: Host, image: Image) -> None:
-    found = look_up(host, image.identity_tag)
+def _require_loaded(host: Host, facts: HostFacts, image: Image) -> None:
+    found = look_up(host, facts, image.identity_tag)
     if found is None or not is_same(image, found):
         raise VerificationError(
             "the engine has another image than the bundle's",

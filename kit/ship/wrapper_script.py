@@ -32,12 +32,15 @@ if [ "$uid" = 0 ] && [ "$owner" != 0 ]; then
   home=$(getent passwd "$owner" | cut -d: -f6)
   SSH_AUTH_SOCK=
 fi
+docker=docker
+# Whoever is not in the engine's group asks sudo, which may want a password here, at a terminal.
+if ! [ -w "$socket" ]; then docker='sudo docker'; fi
 if [ "$here" != "$root" ]; then set -- -v "$here:$here" "$@"; fi
 # Keys and known hosts, for other hosts over SSH.
 if [ -d "$home/.ssh" ]; then set -- -v "$home/.ssh:{home}/.ssh:ro" "$@"; fi
 agent=/run/ssh-agent
 if [ -S "$SSH_AUTH_SOCK" ]; then set -- -v "$SSH_AUTH_SOCK:$agent" -e "SSH_AUTH_SOCK=$agent" "$@"; fi
-exec docker run --rm -i $terminal --pull never --network host --log-driver none \\
+exec $docker run --rm -i $terminal --pull never --network host --log-driver none \\
   --user "$uid:$gid" --group-add "$(stat -L -c %g "$socket")" \\
   -e "USER=$user" -e "LOGNAME=$user" --device-cgroup-rule "c *:* rw" \\
   -v /:{host_root} -e {variable}={host_root} \\

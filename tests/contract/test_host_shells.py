@@ -48,6 +48,22 @@ case "$*" in
 *) exit 1 ;;
 esac
 """
+# Refuses everybody but root, whom the sudo below makes of its caller; both complain before they answer.
+GUARDED_DOCKER = FAKE_DOCKER.replace(
+    "case",
+    """echo 'WARNING: config.json: permission denied' >&2
+[ "$FAKE_ROOT" = 1 ] || { echo 'permission denied while trying to connect' >&2; exit 1; }
+case""",
+    1,
+)
+FAKE_SUDO = """#!/bin/sh
+echo 'sudo: unable to resolve host node1' >&2
+[ "$1" = -n ] && shift && FAKE_ROOT=1 exec "$@"
+"""
+STRICT_SUDO = """#!/bin/sh
+echo 'sudo: a password is required' >&2
+exit 1
+"""
 FAKE_SMI = """#!/bin/sh
 echo '0, GPU-aa, NVIDIA L20, 46068, 550.54.15'
 echo '1, GPU-bb, NVIDIA L20, 46068, 550.54.15'
@@ -58,9 +74,7 @@ echo '1, GPU-bb, NVIDIA L20, 46068, 550.54.15'
 def shell(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ShellMachine:
     if shutil.which(request.param[0]) is None:
         pytest.skip(f"no {request.param[0]} here")
-    for name, text in (("docker", FAKE_DOCKER), ("nvidia-smi", FAKE_SMI)):
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o755)
+    put_commands(tmp_path, docker=FAKE_DOCKER, **{"nvidia-smi": FAKE_SMI})
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     return ShellMachine(request.param)
 
@@ -78,6 +92,33 @@ def test_every_shell_finds_the_same_facts(shell: ShellMachine, tmp_path: Path) -
     assert facts.engine_free_bytes is not None
     assert facts.engine_on_root_disk == (tmp_path.stat().st_dev == Path("/").stat().st_dev)
     assert facts.shm_bytes > 0
+
+
+def put_commands(folder: Path, **texts: str) -> None:
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="hosts run Linux")
+def test_every_shell_reaches_an_engine_by_sudo_when_there_is_no_other_way(
+    shell: ShellMachine, tmp_path: Path
+) -> None:
+    put_commands(tmp_path, docker=GUARDED_DOCKER, sudo=FAKE_SUDO)
+    facts = gather_facts(shell, HostSpec(address="local", root=str(tmp_path)))
+    assert (facts.engine_version, facts.docker) == ("20.10.24", ("sudo", "-n", "docker"))
+    assert facts.compose == ("sudo", "-n", "docker", "compose")
+    assert facts.images == (("kit.invalid/train:1f3a5c7e9b2d", "sha256:aa"),)
+    assert len(ask_have(shell, str(tmp_path)).images) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="hosts run Linux")
+def test_a_sudo_that_wants_a_password_is_told(shell: ShellMachine, tmp_path: Path) -> None:
+    put_commands(tmp_path, docker=GUARDED_DOCKER, sudo=STRICT_SUDO)
+    facts = gather_facts(shell, HostSpec(address="local", root=str(tmp_path)))
+    assert (facts.engine_version, facts.docker) == (None, ("docker",))
+    assert "permission denied" in facts.engine_error
+    assert facts.sudo_error == "sudo: a password is required"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="hosts run Linux")

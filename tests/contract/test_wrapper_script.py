@@ -42,4 +42,15 @@ def test_root_acts_as_the_one_whom_the_folder_belongs_to(
     words = done.stdout.decode().splitlines()
     assert words[words.index("--user") + 1] == user
     assert f"USER={name if name != 'root' else 'ops'}" in words
+    assert "sudo" not in words
     assert f"{tmp_path}/{'ops' if name == 'root' else 'caller'}/.ssh:/home/kit/.ssh:ro" in words
+
+
+def test_whoever_is_not_in_the_engines_group_asks_sudo(tmp_path: Path) -> None:
+    (tmp_path / "sudo").write_text('#!/bin/sh\nprintf "sudo %s\\n" "$*"\n')
+    (tmp_path / "sudo").chmod(0o755)
+    # Root may write every file but one that is not there.
+    script = wrapper_script(str(tmp_path), "kit:1", str(tmp_path / "no-socket"))
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    done = subprocess.run(["sh"], input=script, env=environment, capture_output=True, check=True)
+    assert done.stdout.startswith(b"sudo docker run ")

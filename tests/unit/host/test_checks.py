@@ -49,6 +49,7 @@ def test_a_fit_host_has_no_complaint() -> None:
     ("why", "fix"),
     [
         ("Got permission denied while trying to connect", "usermod -aG docker ops"),
+        ("Got permission denied while trying to connect", "ops ALL=(root) NOPASSWD: /usr/bin/docker"),
         ("docker: command not found", "install Docker"),
         ("Cannot connect to the Docker daemon. Is the docker daemon running?", "systemctl start docker"),
     ],

@@ -94,6 +94,19 @@ def test_an_engine_that_does_not_answer_leaves_its_reason() -> None:
     assert (facts.engine_version, facts.engine_error) == (None, "permission denied")
 
 
+def test_an_engine_that_is_reached_by_sudo_alone_is_called_so() -> None:
+    facts = parse_facts("gpu1", "/", lines(sudo="sudo -n"), 0)
+    assert facts.docker == ("sudo", "-n", "docker")
+    assert facts.compose == ("sudo", "-n", "docker", "compose")
+    assert parse_facts("gpu1", "/", lines(), 0).docker == ("docker",)
+
+
+def test_why_sudo_did_not_help_is_kept() -> None:
+    said = lines(engine_version="", engine_error="permission denied", sudo_error="a password is required")
+    facts = parse_facts("gpu1", "/", said, 0)
+    assert (facts.docker, facts.sudo_error) == (("docker",), "a password is required")
+
+
 def test_an_engine_whose_folder_cannot_be_seen_is_taken_to_share_the_disk() -> None:
     facts = parse_facts("gpu1", "/", lines(engine_df="", engine_device=""), 0)
     assert (facts.engine_free_bytes, facts.engine_on_root_disk) == (None, True)

@@ -18,12 +18,23 @@ def test_a_host_without_compose_is_unfit() -> None:
         commands.compose(host_facts(compose=()), "p", "/r", "up")
 
 
+def test_where_the_engine_is_reached_by_sudo_every_command_says_so() -> None:
+    facts = host_facts(docker=("sudo", "-n", "docker"))
+    for words in (
+        commands.inspect_state(facts, "c"),
+        commands.stop(facts, "c"),
+        commands.remove(facts, "c"),
+        commands.container_log(facts, "c", 5)[4:],
+    ):
+        assert words[:3] == ("sudo", "-n", "docker")
+
+
 def test_what_varies_reaches_the_shell_as_arguments() -> None:
-    words = commands.container_log("a; rm -rf /", 5, follow=True)
+    words = commands.container_log(host_facts(), "a; rm -rf /", 5, follow=True)
     assert words[:3] == ("sh", "-c", 'exec "$@" 2>&1')
     assert words[-1] == "a; rm -rf /"
 
 
 def test_all_lines_of_a_log_can_be_had() -> None:
-    assert "all" in commands.container_log("c", None)
+    assert "all" in commands.container_log(host_facts(), "c", None)
     assert commands.saved_log("/r", "gpu1", None) == ("tail", "-n", "+1", "/r/logs/gpu1.log")
