@@ -11,7 +11,7 @@ from kit.bundle.digest import Hasher
 from kit.bundle.layer_law import check_layer_tar
 from kit.errors import EngineError, TransferError, UnfitError, UnreachableError, VerificationError
 from kit.ship.archive import archive_chunks, store_of
-from kit.ship.have import parse_have
+from kit.ship.have import IMAGE_FORMAT, stored_images
 from kit.ship.identity import is_same, tagged
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _PREPARE = 'umask 077 && mkdir -p -- "$1" "$1/partial" && chmod 700 -- "$1"'
 _TAKE = 'umask 077; cat >"$1" && sha256sum -- "$1"'
-_INSPECT = "kit:image {{.Id}} {{json .RepoTags}} {{json .RootFS.Layers}}"
 
 
 def _said(done: Completed) -> str:
@@ -106,8 +105,8 @@ def _forget(host: Host, path: str) -> None:
 
 def look_up(host: Host, facts: HostFacts, tag: str) -> SeenImage | None:
     """Return the image that bears a tag in the host's engine."""
-    done = host.run((*facts.docker, "image", "inspect", "--format", _INSPECT, tag))
-    return tagged(parse_have(done.text).images, tag) if done.status == 0 else None
+    done = host.run((*facts.docker, "image", "inspect", "--format", IMAGE_FORMAT, tag))
+    return tagged(stored_images(host, done.stdout), tag) if done.status == 0 else None
 
 
 def _require_loaded(host: Host, facts: HostFacts, image: Image) -> None:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 from kit.errors import TransferError, UnreachableError, VerificationError
 from kit.host.agent import call_agent
 from kit.host.checks import Needs, check, require_fit
-from kit.host.gather import gather_facts
 from kit.ship.agent_order import order_document
 from kit.ship.archive import store_of
 from kit.ship.frames import frames
-from kit.ship.have import ask_have
+from kit.ship.have import ask_host
 from kit.ship.kit_image import counted, prepare_root, send_kit_image
 from kit.ship.plan import HostPlan, plan_host, require_room
 from kit.ship.pump import Pump
 from kit.ship.receipt import Receipt
+from kit.ship.wanted import images_of, trees_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,9 +47,9 @@ class PlannedHost:
 
 def plan_one(manifest: Manifest, host: Host, spec: HostSpec, wanted: Wanted) -> PlannedHost:
     """Return what would be done on a host. Raises UnfitError, UnreachableError, ConfigError."""
-    facts = gather_facts(host, spec)
+    facts, have = ask_host(host, spec, images_of(manifest, wanted), trees_in(manifest, wanted))
     require_fit(check(facts, spec, Needs()))
-    plan = plan_host(manifest, wanted, facts, ask_have(host, spec.root))
+    plan = plan_host(manifest, wanted, facts, have)
     require_room(plan, facts)
     return PlannedHost(facts, plan)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from kit.bundle.manifest import Blob, Image, Layer
 from kit.host.gather import gather_facts
 from kit.host.local_machine import LocalMachine
 from kit.host.port import Argv, Completed
 from kit.project.model import HostSpec
-from kit.ship.have import ask_have
+from kit.ship.have import ask_have, ask_host
 
 
 class ShellMachine(LocalMachine):
@@ -38,12 +39,10 @@ class ShellMachine(LocalMachine):
 FAKE_DOCKER = """#!/bin/sh
 case "$*" in
 *Server.Version*) echo 20.10.24 ;;
-*DockerRootDir*) echo / ;;
-*DriverStatus*) echo '[["Backing Filesystem","extfs"]]' ;;
-*Runtimes*) echo '{"nvidia":{},"runc":{}}' ;;
+*DockerRootDir*) printf '%s\\n' / '[["Backing Filesystem","extfs"]]' '{"nvidia":{},"runc":{}}' ;;
 "image ls"*kit.invalid*) echo 'kit:image kit.invalid/train:1f3a5c7e9b2d sha256:aa' ;;
 "image ls"*) printf 'sha256:aa\\nsha256:bb\\n' ;;
-"image inspect"*) echo 'kit:image sha256:aa ["kit.invalid/train:1f3a5c7e9b2d"] ["sha256:l1"]' ;;
+"image inspect"*) echo 'kit:stored sha256:aa ["kit.invalid/train:1f3a5c7e9b2d"] ["sha256:l1"]' ;;
 "compose version"*) echo 2.26.1 ;;
 *) exit 1 ;;
 esac
@@ -121,16 +120,58 @@ def test_a_sudo_that_wants_a_password_is_told(shell: ShellMachine, tmp_path: Pat
     assert facts.sudo_error == "sudo: a password is required"
 
 
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """One whole blob, one of which the middle came, one older one with an index."""
+    root = tmp_path / "root"
+    for folder in ("blobs/sha256", "partial", "frames"):
+        (root / folder).mkdir(parents=True)
+    (root / "blobs/sha256" / ("a" * 64)).write_bytes(b"123")
+    (root / "blobs/sha256" / ("c" * 64)).write_bytes(b"old")
+    (root / "frames" / ("c" * 64)).write_bytes(bytes(range(256)))
+    (root / "frames" / ("d" * 64)).write_bytes(b"of a blob that is not here")
+    (root / "frames" / "not one; reboot").write_bytes(b"")
+    with (root / "partial" / ("b" * 64)).open("wb") as file:
+        file.seek(1 << 20)
+        file.write(bytes([1]) * 8192)
+        file.truncate(4 << 20)
+    (root / "partial" / "verified.jsonl").write_bytes(b"{}")
+    return root
+
+
+def image_of(tag: str, *layers: str) -> Image:
+    """An image of which only the names of its layers matter."""
+    name = tag.partition("/")[2].partition(":")[0]
+    config = Blob(f"sha256:{tag.partition(':')[2]:0<64}", 1)
+    return Image(name, config, config, tuple(Layer(f"sha256:{layer * 64}", 3, "", 3) for layer in layers))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="hosts run Linux")
-def test_every_shell_lists_what_is_there(shell: ShellMachine, tmp_path: Path) -> None:
-    blobs, partial = tmp_path / "root/blobs/sha256", tmp_path / "root/partial"
-    blobs.mkdir(parents=True)
-    partial.mkdir()
-    (blobs / ("a" * 64)).write_bytes(b"123")
-    (partial / ("b" * 64)).write_bytes(b"1")
-    (partial / "verified.jsonl").write_bytes(b"{}")
-    have = ask_have(shell, str(tmp_path / "root"))
-    assert have.blobs == {"sha256:" + "a" * 64: 3}
-    assert have.partial == {"sha256:" + "b" * 64: 1}
+def test_every_shell_lists_what_is_there(shell: ShellMachine, tmp_path: Path, root: Path) -> None:
+    have = ask_have(shell, str(root))
+    assert have.blobs == {"sha256:" + "a" * 64: 3, "sha256:" + "c" * 64: 3}
+    assert have.partial == {"sha256:" + "b" * 64: 8192}
     assert [image.tags for image in have.images] == [("kit.invalid/train:1f3a5c7e9b2d",)]
+    assert have.indexes == {}
     assert ask_have(shell, str(tmp_path / "nowhere")).blobs == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="hosts run Linux")
+@pytest.mark.parametrize(
+    ("image", "given"),
+    [
+        pytest.param(image_of("kit.invalid/train:2f3a5c7e9b2d", "a", "b"), {"c"}, id="a-layer-is-missing"),
+        pytest.param(
+            image_of("kit.invalid/train:2f3a5c7e9b2d", "c", "b"), set(), id="the-old-one-is-wanted-itself"
+        ),
+        pytest.param(image_of("kit.invalid/train:2f3a5c7e9b2d", "a"), set(), id="all-blobs-are-there"),
+        pytest.param(image_of("kit.invalid/train:1f3a5c7e9b2d", "b"), set(), id="the-engine-has-it"),
+    ],
+)
+def test_every_shell_gives_indexes_of_other_blobs_when_one_is_missing(
+    shell: ShellMachine, root: Path, image: Image, given: set[str]
+) -> None:
+    facts, have = ask_host(shell, HostSpec(address="local", root=str(root)), (image,))
+    assert facts.engine_version == "20.10.24"
+    assert have.indexes == {f"sha256:{name * 64}": bytes(range(256)) for name in given}
+    assert set(have.blobs) == {"sha256:" + "a" * 64, "sha256:" + "c" * 64}

@@ -9,7 +9,9 @@ from typing import Any
 
 from kit.bundle.normalise_config import normalised_config
 from kit.errors import KitError
+from kit.host.answers import marked_lines
 from kit.host.known_hosts import find_known
+from kit.host.parse_facts import parse_facts
 from kit.images.registry_answers import (
     check_config,
     choose_platform,
@@ -29,7 +31,7 @@ from kit.sbom.records_json import dump_records, parse_records
 from kit.sbom.tree_document import ListedFile, TreeContents, tree_document, tree_licences
 from kit.ship.agent_order import parse_order
 from kit.ship.frames import read_frames
-from kit.ship.have import parse_have
+from kit.ship.have import INDEXES_LIMIT, parse_have
 from kit.signature.policy import parse_policy
 from kit.signature.seen import dump_seen, parse_seen
 from kit.written_yaml import parse_yaml
@@ -156,8 +158,17 @@ def ship_stream(data: bytes) -> None:
 
 def have(data: bytes) -> None:
     """What a host says that it has."""
-    found = parse_have(data.decode("utf-8", "replace"))
+    found = parse_have(marked_lines("gpu1", data))
     assert all(size >= 0 for size in (*found.blobs.values(), *found.partial.values()))
+    assert sum(map(len, found.indexes.values())) < 2 * INDEXES_LIMIT
+
+
+def facts(data: bytes) -> None:
+    """What a host says of itself."""
+    found = parse_facts("gpu1", "/aisys/kit", marked_lines("gpu1", data), 0.0)
+    assert found.free_bytes >= 0
+    assert len(found.listening) <= 1 << 16
+    assert (found.engine_version is None) or not found.engine_error
 
 
 def _yaml(data: bytes) -> Any:

@@ -26,6 +26,7 @@ from tests.hostile.forge import member, tar_of_members
 from tests.hostile.test_layers import LAWFUL, LAWLESS
 from tests.unit.bundle.factories import as_tarball, packed_bundle
 from tests.unit.bundle.fake_engine import FORMS, FakeEngine
+from tests.unit.host.test_gather import ANSWER
 from tests.unit.signature.soft_keys import ed25519_key, sshsig
 
 if TYPE_CHECKING:
@@ -139,7 +140,11 @@ def _other_seeds() -> dict[str, list[bytes]]:
         "registry_answer": [json.dumps(answer).encode()],
         "challenge": [b'Bearer realm="https://a/token",service="a",scope="b", Basic realm=x'],
         "ship_stream": [b"\0\0\0\3abc\0\0\0\0" * 2],
-        "have": [b"kit:blob 3 ./" + b"0" * 64 + b'\nkit:image sha256:1 ["a"] ["b"]\n'],
+        "have": [
+            b"kit:blob 3 8 512 ./" + b"0" * 64 + b'\nkit:stored sha256:1 ["a"] ["b"]\n',
+            b"kit:partial 9 0 512 ./" + b"1" * 64 + b"\nkit:frames " + b"2" * 64 + b" AAAA\n",
+        ],
+        "facts": [ANSWER.encode()],
         "project": [json.dumps(project_document()).encode(), b"version: 1\nstack: cpu\nimages: [train]\n"],
         "volume_size": [b"4G", b"1.5GiB", b"700 MB", b"dvd"],
         "stored_layer": [zstandard.ZstdCompressor(level=level).compress(SAVED_LAYER) for level in (1, 19)],

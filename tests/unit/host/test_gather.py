@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from kit.errors import UnreachableError
-from kit.host.gather import SCRIPT, gather_facts, parse_facts
+from kit.host.answers import marked_lines
+from kit.host.facts import HostFacts
+from kit.host.gather import SCRIPT, gather_facts
+from kit.host.parse_facts import parse_facts
 from kit.host.port import Argv, Completed
 from tests.unit.host.factories import host_spec
 
 ANSWER = """\
 Welcome to node1! kit is installed here.
-kit:clock 1800000000.250000000
 kit:hostname node1
 kit:architecture x86_64
 kit:user ops
@@ -42,6 +44,7 @@ kit:interface eth0 10.0.0.11
 kit:listening 0016
 kit:listening 733C
 kit:listening 0016
+kit:clock 1800000000.250000000
 kit:end 1
 """
 
@@ -51,8 +54,13 @@ def lines(**changes: str) -> list[str]:
     return kept + [f"kit:{key} {value}" for key, value in changes.items() if value]
 
 
+def facts_of(lines: list[str], clock_heard: float = 0) -> HostFacts:
+    answer = "\n".join(lines).encode()
+    return parse_facts("gpu1", "/aisys/kit", marked_lines("gpu1", answer), clock_heard)
+
+
 def test_an_answer_becomes_facts() -> None:
-    facts = parse_facts("gpu1", "/aisys/kit", lines(), clock_heard=1_799_999_997.25)
+    facts = facts_of(lines(), clock_heard=1_799_999_997.25)
     assert (facts.host, facts.hostname, facts.user, facts.uid, facts.gid) == (
         "gpu1",
         "node1",
@@ -85,41 +93,41 @@ def test_an_answer_becomes_facts() -> None:
 
 
 def test_the_old_compose_is_taken_when_the_new_one_is_missing() -> None:
-    facts = parse_facts("gpu1", "/", lines(compose_v2="docker: 'compose' is not a docker command."), 0)
+    facts = facts_of(lines(compose_v2="docker: 'compose' is not a docker command."))
     assert (facts.compose, facts.compose_version) == (("docker-compose",), "1.29.2")
 
 
 def test_an_engine_that_does_not_answer_leaves_its_reason() -> None:
-    facts = parse_facts("gpu1", "/", lines(engine_version="", engine_error="permission denied"), 0)
+    facts = facts_of(lines(engine_version="", engine_error="permission denied"))
     assert (facts.engine_version, facts.engine_error) == (None, "permission denied")
 
 
 def test_an_engine_that_is_reached_by_sudo_alone_is_called_so() -> None:
-    facts = parse_facts("gpu1", "/", lines(sudo="sudo -n"), 0)
+    facts = facts_of(lines(sudo="sudo -n"))
     assert facts.docker == ("sudo", "-n", "docker")
     assert facts.compose == ("sudo", "-n", "docker", "compose")
-    assert parse_facts("gpu1", "/", lines(), 0).docker == ("docker",)
+    assert facts_of(lines()).docker == ("docker",)
 
 
 def test_why_sudo_did_not_help_is_kept() -> None:
     said = lines(engine_version="", engine_error="permission denied", sudo_error="a password is required")
-    facts = parse_facts("gpu1", "/", said, 0)
+    facts = facts_of(said)
     assert (facts.docker, facts.sudo_error) == (("docker",), "a password is required")
 
 
 def test_an_engine_whose_folder_cannot_be_seen_is_taken_to_share_the_disk() -> None:
-    facts = parse_facts("gpu1", "/", lines(engine_df="", engine_device=""), 0)
+    facts = facts_of(lines(engine_df="", engine_device=""))
     assert (facts.engine_free_bytes, facts.engine_on_root_disk) == (None, True)
 
 
 def test_a_clock_without_fractions_is_good_to_half_a_second() -> None:
-    assert parse_facts("gpu1", "/", lines(clock="1800000000.%N"), 0).clock == 1_800_000_000.5
+    assert facts_of(lines(clock="1800000000.%N")).clock == 1_800_000_000.5
 
 
 @pytest.mark.parametrize("key", ["uid", "cores", "memory_kib"])
 def test_an_answer_without_a_needed_number_is_refused(key: str) -> None:
     with pytest.raises(UnreachableError, match=key):
-        parse_facts("gpu1", "/", lines(**{key: "many"}), 0)
+        facts_of(lines(**{key: "many"}))
 
 
 class SayingHost:

@@ -13,7 +13,7 @@ from typing import Any
 
 from kit.bundle.manifest import Manifest
 from kit.errors import KitError, UnreachableError
-from kit.host import gather
+from kit.host import facts_script
 from kit.host.agent import error_document
 from kit.host.port import Argv, Completed
 from kit.ship import have
@@ -100,17 +100,22 @@ class FakeHost:
         return self._inspect(argv[-1])
 
     def _script(self, script: str) -> Completed:
-        if script == gather.SCRIPT:
-            changes = {"image": "", "store": "", "engine_device": "", **self.facts}
-            kept = [
-                line for line in ANSWER.splitlines() if line.removeprefix("kit:").split(" ")[0] not in changes
-            ]
-            lines = kept[:-1] + [f"kit:{key} {value}" for key, value in changes.items() if value] + kept[-1:]
-            return Completed(0, "\n".join(lines).encode(), b"")
-        assert script == have.SCRIPT
-        lines = [f"kit:{kind} {path.stat().st_size} ./{path.name}" for kind, path in self._blobs()]
-        lines += [_image_line(image) for image in self.engine.images.values()]
-        return Completed(0, "\n".join([*lines, "kit:end\n"]).encode(), b"")
+        *facts, end = self._facts() if facts_script.MACHINE in script else ["kit:end 1"]
+        lists = list(self._lists()) if have.LISTS in script else []
+        return Completed(0, "\n".join([*facts, *lists, end, ""]).encode(), b"")
+
+    def _facts(self) -> list[str]:
+        changes = {"image": "", "store": "", "engine_device": "", **self.facts}
+        kept = [
+            line for line in ANSWER.splitlines() if line.removeprefix("kit:").split(" ")[0] not in changes
+        ]
+        return [*kept[:-1], *(f"kit:{key} {value}" for key, value in changes.items() if value), kept[-1]]
+
+    def _lists(self) -> Iterator[str]:
+        for kind, path in self._blobs():
+            status = path.stat()
+            yield f"kit:{kind} {status.st_size} {status.st_blocks} 512 ./{path.name}"
+        yield from (_image_line(image) for image in self.engine.images.values())
 
     def _blobs(self) -> Iterator[tuple[str, Path]]:
         for kind, folder in (("blob", "blobs/sha256"), ("partial", "partial")):
@@ -173,4 +178,4 @@ class FakeHost:
 
 def _image_line(image: SeenImage) -> str:
     tags, layers = (json.dumps(values, separators=(",", ":")) for values in (image.tags, image.layers))
-    return f"kit:image {image.id} {tags} {layers}"
+    return f"kit:stored {image.id} {tags} {layers}"
