@@ -6,7 +6,6 @@ that compares the shown key with known_hosts (or `host_key` of kit.yaml) and ref
 
 from __future__ import annotations
 
-import shlex
 import socket
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,14 +17,17 @@ import paramiko
 
 from kit.errors import ConfigError, KitError, UnreachableError
 from kit.host.exchange import exchange, run_talk, stream_talk
+from kit.host.fabric_channel import WINDOW, Channel
 from kit.host.known_hosts import HostKey, Known, find_known, lookup_name
+from kit.host.lane_opener import LaneOpener, Reached
 from kit.host.port import Completed
+from kit.host.talk_lane import TalkLane
 from kit.host.trust import Login, changed_key, revoked_key, unknown_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from kit.host.port import Argv
+    from kit.host.port import Argv, Lane
 
 CONNECT_TIMEOUT = 10
 """Seconds for each of: TCP connection, SSH greeting, opening a channel."""
@@ -33,9 +35,6 @@ LOGIN_TIMEOUT = 30
 KEEPALIVE = 10
 DEAD_AFTER = 30
 """Seconds without an acknowledged packet after which a connection counts as lost."""
-WINDOW = 16 << 20
-PACKET = 1 << 15
-_READ = 1 << 18
 _CIPHERS = (
     # Authenticated and fastest with AES instructions first; CBC and 3DES never.
     "aes128-gcm@openssh.com",
@@ -241,68 +240,13 @@ def _unreachable(way: Way, what: str, error: BaseException, fix: str) -> Unreach
     return UnreachableError(what, where=f"{way.name} ({way.address}{port})", why=why, fix=fix)
 
 
-class _Channel:
-    """A command on the host, as `kit.host.exchange.Talk` wants it."""
-
-    def __init__(self, name: str, transport: paramiko.Transport, argv: Argv) -> None:
-        self._name = name
-        self._transport = transport
-        try:
-            self._channel = transport.open_session(window_size=WINDOW, timeout=CONNECT_TIMEOUT)
-            self._channel.exec_command(shlex.join(argv))
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            raise self._lost(str(error)) from error
-
-    def _lost(self, why: str = "") -> UnreachableError:
-        failure = self._transport.get_exception()
-        return UnreachableError(
-            "the connection was lost",
-            where=self._name,
-            why=why or str(failure or "the host closed it"),
-            fix="run the same command again; what arrived is kept",
-        )
-
-    def write(self, chunk: bytes) -> bool:
-        view = memoryview(chunk)
-        try:
-            for start in range(0, len(view), PACKET):
-                piece = bytes(view[start : start + PACKET])
-                while piece:
-                    sent = self._channel.send(piece)
-                    if sent == 0:
-                        return False
-                    piece = piece[sent:]
-        except (OSError, EOFError) as error:
-            if not self._transport.is_active():
-                raise self._lost() from error
-            return False
-        return True
-
-    def finish_writing(self) -> None:
-        with suppress(OSError, EOFError):
-            self._channel.shutdown_write()
-
-    def read(self, *, errors: bool) -> bytes:
-        return self._channel.recv_stderr(_READ) if errors else self._channel.recv(_READ)
-
-    def wait(self) -> int:
-        status = self._channel.recv_exit_status()
-        alive = self._transport.is_active()
-        self._channel.close()
-        if status == -1 and not alive:
-            raise self._lost()
-        return status
-
-    def abort(self) -> None:
-        self._channel.close()
-
-
 class FabricRemote:
     """A machine over SSH, behind the Host protocol."""
 
     def __init__(self, way: Way) -> None:
         """Connect. Raises UnreachableError, ConfigError."""
         self._way = way
+        self._lanes = LaneOpener(way.name, self._reached, self)
         with _reaching(way):
             self._connection, self._judges = _connection(way)
             try:
@@ -337,8 +281,8 @@ class FabricRemote:
         """The host's own key, which it showed and which was on record."""
         return self.hops[-1].key
 
-    def _talk(self, argv: Argv) -> _Channel:
-        return _Channel(self._way.name, self._transport, argv)
+    def _talk(self, argv: Argv) -> Channel:
+        return Channel(self._way.name, self._transport, argv)
 
     def run(self, argv: Argv, *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
         """Run a command and return what it said."""
@@ -355,7 +299,38 @@ class FabricRemote:
         status, errors = exchange(self._talk(argv), (stdin,) if stdin else (), sink)
         return Completed(status, b"", errors)
 
+    def open_lane(self, argv: Argv, *, aes: bool = False) -> Lane:
+        """Start a command over a connection of its own."""
+        return self._lanes.open(argv, aes_there=aes)
+
+    @property
+    def lane_note(self) -> str:
+        """What the user should know of the lanes."""
+        return self._lanes.note
+
+    def _reached(self) -> Reached:
+        first = _hops(self._connection)[0]
+        return Reached(
+            hops=self.hops,
+            identity=self._way.identity,
+            ssh_config=self._way.ssh_config,
+            own_proxy=isinstance(first.gateway, str),
+            own_ciphers="ciphers" in self._connection.ssh_config,
+            connect_timeout=CONNECT_TIMEOUT,
+            keepalive=KEEPALIVE,
+        )
+
+    def separate_lane(self, argv: Argv) -> Lane:
+        """Start a command over another connection of paramiko's."""
+        other = FabricRemote(self._way)
+        return TalkLane(self.name, other._talk(argv), other.close)
+
+    def shared_lane(self, argv: Argv) -> Lane:
+        """Start a command over this connection, beside whatever else runs."""
+        return TalkLane(self.name, self._talk(argv))
+
     def close(self) -> None:
-        """End the connection and those to its gateways."""
+        """End the connection and those to its gateways, and the lanes."""
+        self._lanes.close()
         for hop in reversed(_hops(self._connection)):
             hop.client.close()

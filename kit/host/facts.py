@@ -70,3 +70,5 @@ class HostFacts:
     """How docker is called there: for a user who may only do that, `("sudo", "-n", "docker")`."""
     sudo_error: str = ""
     """Why sudo did not reach an engine that refuses the user itself; empty when it did or was not asked."""
+    aes: bool = False
+    """Its processor is known to have AES instructions."""

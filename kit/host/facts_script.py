@@ -31,6 +31,7 @@ say gid "$(id -g)"
 socket=/var/run/docker.sock
 [ -S "$socket" ] && say docker_gid "$(stat -L -c %g "$socket")"
 say cores "$(getconf _NPROCESSORS_ONLN 2>/dev/null || grep -c '^processor' /proc/cpuinfo)"
+grep -qiE '^(flags|features).* aes( |$)' /proc/cpuinfo && say aes 1
 while read -r key value unit; do [ "$key" = MemTotal: ] && say memory_kib "$value"; done </proc/meminfo
 folder=$root
 while [ ! -d "$folder" ] && [ "$folder" != / ]; do folder=${folder%/*}; folder=${folder:-/}; done

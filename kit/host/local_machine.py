@@ -15,12 +15,13 @@ from typing import IO, TYPE_CHECKING
 from weakref import WeakSet
 
 from kit.host.exchange import exchange, run_talk, stream_talk
+from kit.host.pipe_lane import PipeLane
 from kit.host.port import Completed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kit.host.port import Argv
+    from kit.host.port import Argv, Lane
 
 _READ = 1 << 18
 _PATIENCE = 5.0
@@ -100,7 +101,7 @@ class LocalMachine:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._children: WeakSet[_Child] = WeakSet()
+        self._children: WeakSet[_Child | PipeLane] = WeakSet()
 
     def _child(self, argv: Argv) -> _Child:
         child = _Child(argv)
@@ -126,6 +127,14 @@ class LocalMachine:
         """Run a command and hand its raw output to `sink`."""
         status, errors = exchange(self._child(argv), (stdin,) if stdin else (), sink)
         return Completed(status, b"", errors)
+
+    def open_lane(self, argv: Argv, *, aes: bool = False) -> Lane:
+        """Start a command; here there is no connection to wait for."""
+        del aes
+        words = local_words(argv, os.environ.get(HOST_ROOT_VARIABLE), str(Path.cwd()))
+        lane = PipeLane(words, self._name)
+        self._children.add(lane)
+        return lane
 
     def close(self) -> None:
         """End what still runs."""

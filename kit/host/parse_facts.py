@@ -130,5 +130,6 @@ def parse_facts(host: str, root: str, lines: Iterable[bytes], clock_heard: float
         image_env=tuple((tag, text) for tag, _, text in (x.partition(" ") for x in answers.all("image_env"))),
         engine_on_root_disk=answers.text("engine_device") in ("", answers.text("root_device")),
         user=_user(answers.text("user")),
+        aes=answers.text("aes") == "1",
         docker=docker_words(by_sudo=by_sudo),
     )

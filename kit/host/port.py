@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 Argv = tuple[str, ...]
 
@@ -26,6 +27,28 @@ class Completed:
     def text(self) -> str:
         """Its standard output, without the last newline."""
         return self.stdout.decode("utf-8", "replace").rstrip("\n")
+
+
+class Lane(Protocol):
+    """A command that takes bytes and answers in lines. Methods raise UnreachableError when it is lost."""
+
+    def write(self, data: bytes) -> None:
+        """Feed it bytes."""
+
+    def send_file(self, path: Path, offset: int, length: int) -> int:
+        """Feed it bytes of a file; return how many, fewer than `length` where the file ends.
+
+        Raises TransferError when the file cannot be read.
+        """
+
+    def read_line(self) -> bytes:
+        """Return the next line that it says, without the newline; none at the end."""
+
+    def finish(self) -> Completed:
+        """End its input, and wait for it."""
+
+    def abort(self) -> None:
+        """End it from this side; calls that wait return."""
 
 
 class Host(Protocol):
@@ -49,5 +72,11 @@ class Host(Protocol):
     def receive(self, argv: Argv, sink: Callable[[bytes], None], *, stdin: bytes = b"") -> Completed:
         """Run a command and hand its raw output to `sink` as it comes."""
 
+    def open_lane(self, argv: Argv, *, aes: bool = False) -> Lane:
+        """Start a command over a connection of its own, beside whatever else runs.
+
+        `aes` says that the host's processor has AES instructions (HostFacts.aes).
+        """
+
     def close(self) -> None:
-        """End the connection."""
+        """End the connection, lanes too."""
