@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -98,8 +100,6 @@ def test_bytes_and_parts_of_files_arrive_in_order(host: Host, noise: Path) -> No
     hearing.start()
     assert lane.finish().status == 0
     hearing.join()
-    import hashlib
-
     assert done[0].split()[0].decode() == hashlib.sha256(data).hexdigest()
 
 
@@ -189,17 +189,19 @@ def ssh_of(lane: Lane) -> PipeLane:
     return lane
 
 
-def sessions(lab: Lab, name: str) -> int:
-    """Return how many connections of ops a host's sshd serves."""
-    said = lab.exec(name, ("sh", "-c", "ps ax -o args | grep -c '[s]shd: ops@notty' || true"))
-    return int(said)
+WHERE = ("sh", "-c", "echo $SSH_CONNECTION; cat")
+"""Says by which connection it runs."""
 
 
 @pytest.mark.lab
 def test_each_lane_is_a_connection_of_its_own(lab: Lab) -> None:
     host = over_ssh(lab)
-    lanes = [host.open_lane(("cat",)) for _ in range(3)]
-    assert sessions(lab, "inner") == 4
+    lanes = [host.open_lane(WHERE) for _ in range(3)]
+    said = {
+        host.run(("sh", "-c", "echo $SSH_CONNECTION")).stdout.strip(),
+        *(lane.read_line() for lane in lanes),
+    }
+    assert len(said) == 4
     for lane in lanes:
         ssh_of(lane)
         assert lane.finish().status == 0
@@ -283,27 +285,25 @@ def test_lanes_wait_where_the_host_lets_few_log_in_at_a_time(
     monkeypatch.setenv("KIT_KNOWN_HOSTS", str(tmp_path_factory.mktemp("known") / "known"))
     line = next(line for line in lab.known_hosts.read_text().splitlines() if lab.address("inner") in line)
     Path(os.environ["KIT_KNOWN_HOSTS"]).write_text(f"* {' '.join(line.split()[1:])}\n")
-    if way == "paramiko":
-        without_ssh(monkeypatch, tmp_path_factory.mktemp("path"))
-    strangers = []
+    strangers: list[socket.socket] = []
     try:
         host = over_ssh(lab, port=2223)
-        import socket
-
         strangers = [socket.create_connection((lab.address("inner"), 2223)) for _ in range(2)]
         time.sleep(0.3)
         threading.Timer(1.5, lambda: [stranger.close() for stranger in strangers]).start()
-        lanes = [host.open_lane(("cat",)) for _ in range(4)]
+        with monkeypatch.context() as patch:
+            if way == "paramiko":
+                without_ssh(patch, tmp_path_factory.mktemp("path"))
+            lanes = [host.open_lane(WHERE) for _ in range(4)]
         assert {type(lane) for lane in lanes} == {PipeLane if way == "ssh" else TalkLane}
-        assert sessions(lab, "inner") == 5
+        assert len({lane.read_line() for lane in lanes}) == 4
         host.close()
     finally:
         lab.exec("inner", ("sh", "-c", "kill $(cat /run/sshd2223.pid)"))
 
 
 @pytest.mark.lab
-def test_a_key_that_only_the_agent_of_paramiko_would_take_is_no_failure(lab: Lab) -> None:
-    # A host key of a kind that ssh was told not to ask for stands for whatever ssh alone cannot do.
+def test_a_host_that_lets_nobody_log_in_again_is_served_by_the_first_connection(lab: Lab) -> None:
     host = over_ssh(lab)
     lab.exec("inner", ("sh", "-c", "mv ~ops/.ssh ~ops/.away"))
     try:
