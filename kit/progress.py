@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+PHASES = ("have", "plan", "send", "assemble", "load", "place", "done", "failed")
+"""What is done with a host: asked, planned for, sent to, proven there, loaded, placed; and how it ended."""
+
 
 class Progress(Protocol):
     """Hears about tasks, from any thread. A task is named by the text shown for it."""
@@ -24,8 +27,30 @@ class Progress(Protocol):
         """Say one line."""
 
 
+class HostProgress(Protocol):
+    """Hears about work on several hosts, from any thread: a row for each."""
+
+    def phase(self, host: str, phase: str, *, send_bytes: int | None = None, text: str = "") -> None:
+        """Say what is done with a host now (one of PHASES), and how many bytes it is to get, once known.
+
+        `text` tells more of it: an image, a path, what failed. It may come from the host.
+        """
+
+    def sent(self, host: str, amount: int) -> None:
+        """Report `amount` more bytes that went to a host."""
+
+    def note(self, text: str) -> None:
+        """Say one line."""
+
+
 class NoProgress:
     """Tells nobody."""
+
+    def phase(self, host: str, phase: str, *, send_bytes: int | None = None, text: str = "") -> None:
+        """Ignore."""
+
+    def sent(self, host: str, amount: int) -> None:
+        """Ignore."""
 
     def start(self, task: str, total: int | None = None) -> None:
         """Ignore."""

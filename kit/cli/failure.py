@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import traceback
 from typing import Any
 
+from kit.cli.harmless import harmless
 from kit.errors import KitError
 
 INTERRUPTED = 130
@@ -31,21 +31,13 @@ def _trace(error: Exception) -> None:
         traceback.print_exception(error, file=sys.stderr)
 
 
-_HARMFUL = re.compile("[^\n\t\x20-\x7e\xa0-\u2029\u202f-\u2065\u206a-\ud7ff\ue000-\U0010ffff]")
-"""Characters that could rewrite a terminal or turn its text around, and halves of characters."""
-
-
-def _harmless(text: str) -> str:
-    # A message may quote a bundle, a disc or a host that nobody has verified yet.
-    return _HARMFUL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
 def _say(document: dict[str, Any], text: str, *, as_json: bool) -> int:
+    # A message may quote a bundle, a disc or a host that nobody has verified yet.
     if as_json:
         shown = json.dumps({"error": document}, ensure_ascii=False, indent=1)
-        sys.stdout.write(_harmless(shown) + "\n")
+        sys.stdout.write(harmless(shown) + "\n")
         sys.stdout.flush()
-    sys.stderr.write(_harmless(text) + "\n")
+    sys.stderr.write(harmless(text) + "\n")
     return int(document["exit_code"])
 
 

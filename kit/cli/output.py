@@ -11,7 +11,12 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kit.cli.harmless import harmless
+
 if TYPE_CHECKING:
+    from kit.cli.host_bars import HostBars
+    from kit.cli.host_events import HostEvents
+    from kit.cli.host_lines import HostLines
     from kit.cli.progress_bars import BarProgress
     from kit.cli.progress_lines import LineProgress
 
@@ -51,9 +56,9 @@ def plain(value: Any) -> Any:
 def show(result: T, text: Callable[[T], Iterable[str]], *, as_json: bool) -> None:
     """Write a result to standard output: one JSON document, or the lines that `text` makes of it."""
     if as_json:
-        sys.stdout.write(json.dumps(plain(result), ensure_ascii=False, indent=1) + "\n")
+        sys.stdout.write(harmless(json.dumps(plain(result), ensure_ascii=False, indent=1)) + "\n")
     else:
-        sys.stdout.writelines(f"{line}\n" for line in text(result))
+        sys.stdout.writelines(f"{harmless(line)}\n" for line in text(result))
     sys.stdout.flush()
 
 
@@ -65,11 +70,37 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
+def _is_terminal() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def shown_hosts(*, as_json: bool) -> Iterator[HostBars | HostLines | HostEvents]:
+    """Yield progress of several hosts on standard error: a live row each, plain lines, or JSON events."""
+    shown: HostBars | HostLines | HostEvents
+    if as_json:
+        from kit.cli.host_events import HostEvents
+
+        shown = HostEvents(sys.stderr)
+    elif _is_terminal():
+        from kit.cli.host_bars import HostBars
+
+        shown = HostBars()
+    else:
+        from kit.cli.host_lines import HostLines
+
+        shown = HostLines(sys.stderr)
+    try:
+        yield shown
+    finally:
+        shown.close()
+
+
 @contextmanager
 def shown_progress() -> Iterator[BarProgress | LineProgress]:
     """Yield progress on standard error: bars on a terminal, plain lines otherwise."""
     progress: BarProgress | LineProgress
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    if _is_terminal():
         from kit.cli.progress_bars import BarProgress
 
         progress = BarProgress()
