@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Event = dict[str, Any]
 
 SOCKET = "/var/run/docker.sock"
-ANSWER_LIMIT = 1 << 30
+ANSWER_LIMIT = 256 << 20
 """Most bytes that one answer may have in all."""
 _TEXT_LIMIT = 4000
 _ENGINE_REFUSED = 125
@@ -81,7 +81,8 @@ def error_from(document: Any, host: str) -> KitError:
     if not isinstance(document, dict):
         return TransferError("kit's agent failed without saying how", where=host)
     words = {key: str(document.get(key) or "")[:_TEXT_LIMIT] for key in ("what", "where", "why", "fix")}
-    kind = _KINDS.get(document.get("exit_code") or 0, KitError)
+    code = document.get("exit_code")
+    kind = _KINDS.get(code, KitError) if type(code) is int else TransferError
     where = f"{host}: {words['where']}" if words["where"] else host
     return kind(words["what"] or "kit's agent failed", where=where, why=words["why"], fix=words["fix"])
 
