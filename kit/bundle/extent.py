@@ -13,6 +13,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class FileRange:
+    """Bytes of one file."""
+
+    path: Path
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class Extent:
     """Bytes to read. Every file but the last has `part_size` of them."""
 
@@ -26,14 +35,20 @@ class Extent:
         """Return the bytes of one file."""
         return cls((path,), max(size, 1), size)
 
-    def read(self, offset: int, length: int) -> Iterator[bytes]:
-        """Yield bytes, fewer where they end. Raises TransferError, VerificationError (no plain file)."""
+    def ranges(self, offset: int, length: int) -> Iterator[FileRange]:
+        """Yield where bytes lie, fewer where they end. Pure."""
         end = min(offset + length, self.size)
         while offset < end:
             index, within = divmod(offset, self.part_size)
-            wanted = min(end - offset, self.part_size - within)
-            offset += wanted
-            for chunk in read_file(self.paths[index], within, wanted):
+            here = min(end - offset, self.part_size - within)
+            yield FileRange(self.paths[index], within, here)
+            offset += here
+
+    def read(self, offset: int, length: int) -> Iterator[bytes]:
+        """Yield bytes, fewer where they end. Raises TransferError, VerificationError (no plain file)."""
+        for part in self.ranges(offset, length):
+            wanted = part.length
+            for chunk in read_file(part.path, part.offset, part.length):
                 wanted -= len(chunk)
                 yield chunk
             if wanted:

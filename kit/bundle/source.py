@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from kit.bundle.extent import FileRange
     from kit.bundle.manifest import Blob, Manifest
     from kit.signature.trust import Verdict
 
@@ -96,6 +97,9 @@ class BundleSource(Protocol):
     def read_range(self, digest: str, offset: int, length: int | None = None) -> Iterator[bytes]:
         """Yield bytes of a blob, unverified. Raises TransferError when reading fails."""
 
+    def ranges(self, digest: str, offset: int, length: int) -> Iterator[FileRange]:
+        """Yield the ranges of files that hold bytes of a blob, for whoever can pass them on unread."""
+
 
 def trusted_manifest(data: bytes) -> Manifest:
     """Return the manifest in kit.json's bytes, once its parts agree. Pure. Raises VerificationError."""
@@ -126,6 +130,11 @@ class _Place:
     offset: int
     blob: Blob
 
+    def within(self, offset: int, length: int | None) -> int:
+        """Return how many of so many bytes are the blob's own."""
+        left = max(self.blob.size - offset, 0)
+        return left if length is None else min(length, left)
+
 
 @dataclass(frozen=True, slots=True)
 class _OpenedBundle:
@@ -153,9 +162,12 @@ class _OpenedBundle:
     def read_range(self, digest: str, offset: int, length: int | None = None) -> Iterator[bytes]:
         """Yield bytes of a blob, unverified, never beyond its end."""
         place = self._place(digest)
-        left = max(place.blob.size - offset, 0)
-        wanted = left if length is None else min(length, left)
-        return place.extent.read(place.offset + offset, wanted)
+        return place.extent.read(place.offset + offset, place.within(offset, length))
+
+    def ranges(self, digest: str, offset: int, length: int) -> Iterator[FileRange]:
+        """Yield the ranges of files that hold bytes of a blob, never beyond its end."""
+        place = self._place(digest)
+        return place.extent.ranges(place.offset + offset, place.within(offset, length))
 
 
 def open_bundle(path: Path, judge: Judge = NOTHING_DEMANDED.judge) -> BundleSource:

@@ -6,6 +6,7 @@ import errno
 import os
 import select
 import signal
+import stat
 import subprocess
 import threading
 import time
@@ -169,6 +170,11 @@ def _listen(process: subprocess.Popen[bytes], errors: Ending) -> None:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        # Opening a pipe would wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise TransferError("cannot be read", where=str(path), why=error.strerror or str(error)) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise TransferError("cannot be read", where=str(path), why="it is no plain file")
+    return descriptor

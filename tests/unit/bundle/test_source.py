@@ -50,6 +50,17 @@ def test_ranges_are_read_and_end_with_the_blob(source: BundleSource) -> None:
     assert b"".join(source.read_range(digest, len(data) + 5, 500)) == b""
 
 
+def test_the_ranges_of_files_hold_the_same_bytes(source: BundleSource) -> None:
+    digest = source.manifest.trees[0].files[1].digest
+    data = MODEL_FILES["weights/model.safetensors"]
+    for offset, length in ((0, len(data)), (100, 5000), (len(data) - 5, 500), (len(data) + 5, 500)):
+        found = b""
+        for part in source.ranges(digest, offset, length):
+            assert part.length > 0
+            found += part.path.read_bytes()[part.offset :][: part.length]
+        assert found == data[offset : offset + length]
+
+
 def test_a_blob_that_is_not_listed_is_not_read(source: BundleSource) -> None:
     with pytest.raises(VerificationError, match="no blob"):
         source.read("sha256:" + "0" * 64)
