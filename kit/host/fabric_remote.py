@@ -20,7 +20,7 @@ from kit.host.exchange import exchange, run_talk, stream_talk
 from kit.host.fabric_channel import WINDOW, Channel
 from kit.host.known_hosts import HostKey, Known, find_known, lookup_name
 from kit.host.lane_opener import LaneOpener, Reached
-from kit.host.port import Completed
+from kit.host.port import Completed, ignore
 from kit.host.talk_lane import TalkLane
 from kit.host.trust import Login, changed_key, revoked_key, unknown_key
 
@@ -299,14 +299,9 @@ class FabricRemote:
         status, errors = exchange(self._talk(argv), (stdin,) if stdin else (), sink)
         return Completed(status, b"", errors)
 
-    def open_lane(self, argv: Argv, *, aes: bool = False) -> Lane:
+    def open_lane(self, argv: Argv, *, aes: bool = False, note: Callable[[str], None] = ignore) -> Lane:
         """Start a command over a connection of its own."""
-        return self._lanes.open(argv, aes_there=aes)
-
-    @property
-    def lane_note(self) -> str:
-        """What the user should know of the lanes."""
-        return self._lanes.note
+        return self._lanes.open(argv, aes_there=aes, note=note)
 
     def _reached(self) -> Reached:
         first = _hops(self._connection)[0]

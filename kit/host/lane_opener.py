@@ -22,6 +22,7 @@ from kit.host.lane_refusal import Refusal, pauses, refusal_of
 from kit.host.openssh_here import find_openssh
 from kit.host.openssh_words import LaneRoute, known_text, ssh_words
 from kit.host.pipe_lane import PipeLane
+from kit.host.port import ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,16 +86,19 @@ class LaneOpener:
         self._lanes: WeakSet[Lane] = WeakSet()
         self._opened = 0
         self._useless = ""
-        self.note = ""
-        """What the user should know of the lanes that were opened; mostly nothing."""
+        self._noted = False
 
-    def open(self, argv: Argv, *, aes_there: bool) -> Lane:
+    def open(self, argv: Argv, *, aes_there: bool, note: Callable[[str], None] = ignore) -> Lane:
         """Start a command over a connection of its own.
 
+        `note` hears, once, why it is not OpenSSH that carries the data.
         Raises UnreachableError when the host is gone, or takes no more connections beside those it has.
         """
         with self._one_at_a_time:
-            lane = self._by_openssh(argv, aes_there=aes_there) or self._by_paramiko(argv)
+            lane = self._by_openssh(argv, aes_there=aes_there)
+            if lane is None:
+                self._tell(note)
+                lane = self._by_paramiko(argv)
             self._lanes.add(lane)
             self._opened += 1
             return lane
@@ -131,9 +135,13 @@ class LaneOpener:
         lane.abort()
         return lane.errors
 
+    def _tell(self, note: Callable[[str], None]) -> None:
+        if not self._noted:
+            self._noted = True
+            why = self._useless or Refusal.BUSY.value
+            note(f"{self._host}: data goes by paramiko, which is slower ({why})")
+
     def _by_paramiko(self, argv: Argv) -> Lane:
-        why = self._useless or Refusal.BUSY.value
-        self.note = f"{self._host}: data goes by paramiko, which is slower ({why})"
         found = self._patiently(lambda: self._separate(argv))
         if not isinstance(found, str):
             return found
@@ -152,14 +160,14 @@ class LaneOpener:
         """Try until there is a lane, or words that do not mean a busy host, or often enough."""
         for pause in pauses(random.random()):  # noqa: S311 - spreads tries, keeps no secret
             found = attempt()
-            if not isinstance(found, str) or refusal_of(found) is Refusal.LOGIN:
+            if not isinstance(found, str) or refusal_of(found) is not Refusal.BUSY:
                 return found
             self._sleep(pause)
         return attempt()
 
     def _no_more(self, why: str) -> UnreachableError:
-        fix = "see MaxStartups in its sshd_config"
-        return UnreachableError(Refusal.BUSY.value, where=self._host, why=why[-200:], fix=fix)
+        fix = "see MaxStartups in its sshd_config; what arrived is kept"
+        return UnreachableError(refusal_of(why).value, where=self._host, why=why[-200:], fix=fix)
 
     def _route(self, ssh: OpensshHere, *, aes_there: bool) -> LaneRoute:
         reached = self._reached()

@@ -14,6 +14,7 @@ class Refusal(Enum):
 
     BUSY = "the host takes no further connection just now"
     """sshd drops logins beyond MaxStartups before it greets; so do firewalls that count connections."""
+    GONE = "the host does not answer"
     LOGIN = "ssh cannot log in as kit does"
 
 
@@ -27,9 +28,9 @@ _BUSY = (
     "Connection closed by",
     "Connection reset by",
     "Connection refused",
-    "Connection timed out",
     "Broken pipe",
 )
+_GONE = ("timed out", "No route to host", "Network is unreachable", "unreachable host")
 TRIES = 6
 _FIRST = 0.25
 """Seconds before the second try."""
@@ -39,6 +40,8 @@ def refusal_of(errors: str) -> Refusal:
     """Return what an ssh's last words mean."""
     if any(word in errors for word in _LOGIN):
         return Refusal.LOGIN
+    if any(word in errors for word in _GONE):
+        return Refusal.GONE
     return Refusal.BUSY if any(word in errors for word in _BUSY) else Refusal.LOGIN
 
 

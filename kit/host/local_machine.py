@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 from kit.host.exchange import exchange, run_talk, stream_talk
 from kit.host.pipe_lane import PipeLane
-from kit.host.port import Completed
+from kit.host.port import Completed, ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -128,9 +128,9 @@ class LocalMachine:
         status, errors = exchange(self._child(argv), (stdin,) if stdin else (), sink)
         return Completed(status, b"", errors)
 
-    def open_lane(self, argv: Argv, *, aes: bool = False) -> Lane:
+    def open_lane(self, argv: Argv, *, aes: bool = False, note: Callable[[str], None] = ignore) -> Lane:
         """Start a command; here there is no connection to wait for."""
-        del aes
+        del aes, note
         words = local_words(argv, os.environ.get(HOST_ROOT_VARIABLE), str(Path.cwd()))
         lane = PipeLane(words, self._name)
         self._children.add(lane)

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 Argv = tuple[str, ...]
 
 
+def ignore(note: str) -> None:
+    """Hear a note, and do nothing."""
+    del note
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """A command that ended."""
@@ -72,10 +77,11 @@ class Host(Protocol):
     def receive(self, argv: Argv, sink: Callable[[bytes], None], *, stdin: bytes = b"") -> Completed:
         """Run a command and hand its raw output to `sink` as it comes."""
 
-    def open_lane(self, argv: Argv, *, aes: bool = False) -> Lane:
+    def open_lane(self, argv: Argv, *, aes: bool = False, note: Callable[[str], None] = ignore) -> Lane:
         """Start a command over a connection of its own, beside whatever else runs.
 
-        `aes` says that the host's processor has AES instructions (HostFacts.aes).
+        `aes` says that the host's processor has AES instructions (HostFacts.aes). `note` hears, once a host,
+        when that is done another way than the fastest, and why.
         """
 
     def close(self) -> None:

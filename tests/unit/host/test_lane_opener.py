@@ -73,6 +73,7 @@ class Door:
     ) -> None:
         self.started: list[FakeSsh] = []
         self.pauses: list[float] = []
+        self.notes: list[str] = []
         self.paramiko = paramiko or FakeParamiko()
         self.said = iter(said)
         hops = (Hop("gpu1", "10.0.0.11", 22, "ops", KEY),)
@@ -89,7 +90,7 @@ class Door:
         return self.started[-1]
 
     def open(self) -> Lane:
-        return self.opener.open(("cat",), aes_there=True)
+        return self.opener.open(("cat",), aes_there=True, note=self.notes.append)
 
 
 def test_a_lane_is_an_ssh_that_knows_the_verified_key_alone() -> None:
@@ -98,7 +99,7 @@ def test_a_lane_is_an_ssh_that_knows_the_verified_key_alone() -> None:
     assert door.started[0].argv[0] == "/usr/bin/ssh"
     assert door.started[0].known_text.endswith(f" {KEY.line}\n")
     assert door.started[0].known.parent.stat().st_mode & 0o777 == 0o700
-    assert (door.opener.note, door.pauses) == ("", [])
+    assert (door.notes, door.pauses) == ([], [])
     door.opener.close()
     assert door.started[0].aborted
     assert not door.started[0].known.parent.exists()
@@ -119,7 +120,7 @@ def test_a_busy_host_is_asked_again_after_a_while() -> None:
     assert len(door.pauses) == 2
     assert door.pauses[0] < door.pauses[1]
     assert [ssh.aborted for ssh in door.started] == [True, True, False]
-    assert door.opener.note == ""
+    assert door.notes == []
 
 
 def test_a_host_that_stays_busy_ends_the_opening_of_further_lanes_only() -> None:
@@ -131,20 +132,29 @@ def test_a_host_that_stays_busy_ends_the_opening_of_further_lanes_only() -> None
     assert door.paramiko.separate == 0
 
 
+def test_a_host_that_is_gone_is_not_asked_again_and_again() -> None:
+    door = Door("", "ssh: connect to host 10.0.0.11 port 22: Connection timed out")
+    door.open()
+    with pytest.raises(UnreachableError, match="does not answer"):
+        door.open()
+    assert door.pauses == []
+
+
 def test_a_login_that_ssh_cannot_do_goes_to_paramiko_with_a_note_and_is_not_tried_again() -> None:
     door = Door(DENIED)
     door.open()
     door.open()
     assert (len(door.started), door.paramiko.separate) == (1, 2)
-    assert "Permission denied" in door.opener.note
-    assert "paramiko" in door.opener.note
+    assert len(door.notes) == 1
+    assert "Permission denied" in door.notes[0]
+    assert "paramiko" in door.notes[0]
 
 
 def test_without_ssh_paramiko_carries() -> None:
     door = Door(ssh=None)
     door.open()
     assert (door.started, door.paramiko.separate) == ([], 1)
-    assert "no OpenSSH" in door.opener.note
+    assert "no OpenSSH" in door.notes[0]
 
 
 def test_paramiko_too_is_patient() -> None:

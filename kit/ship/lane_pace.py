@@ -1,0 +1,83 @@
+"""How many lanes, and how much a lane takes at a time: decided from what they were measured to carry. Pure.
+
+On a lossy, long line a connection carries what its losses let it (MSS / (RTT * sqrt(loss)); Mathis, 1997), so
+that more of them carry more, in proportion. On a short, fast line one connection fills a processor with
+encryption, and more of them than there are processors get in each other's way. A narrow line is filled by
+one. So lanes are added while that pays, and taken back where it did not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1 << 20
+FIRST = 2
+"""Lanes to start with."""
+MOST = 8
+"""Lanes at most: with each, a frame of 4 MiB and the 2 MiB that SSH lets be on their way may be lost."""
+FAST = 48 * MIB
+"""Bytes a second of one lane beyond which processors decide."""
+SMALL = 8 * MIB
+"""Bytes that one lane takes as quickly as two."""
+WORTH = 2.0
+"""Seconds of work that must be left for another lane to pay for its login."""
+SETTLE = 1.0
+"""Seconds until new lanes are up to their speed, and what lies in buffers no longer counts."""
+MEASURE = 1.5
+"""Seconds of measuring afterwards."""
+PAYS = 0.5
+"""Part of the gain in proportion that more lanes must bring to be followed by still more."""
+USELESS = 0.15
+"""Part of it below which they are taken back."""
+SMALLEST_RECORD = 4 * MIB
+LARGEST_RECORD = 32 * MIB
+RECORD_SECONDS = 0.5
+"""What a lane takes at a time lasts about so long, so that what is left can still be shared out."""
+SHARES = 2
+"""Records a lane that what is left is cut into, at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What so many lanes carried."""
+
+    lanes: int
+    rate: float
+    """Bytes a second, all of them together."""
+
+
+def lanes_wanted(paces: tuple[Pace, ...], cores: int, left: int) -> int:
+    """Return how many lanes to have now.
+
+    `paces` is what was measured, in order; `cores` the processors of the weaker side; `left` the bytes to
+    send.
+    """
+    if not paces:
+        return 1 if left <= SMALL else FIRST
+    now, before = paces[-1], paces[-2] if len(paces) > 1 else None
+    if before is not None and before.lanes >= now.lanes:
+        return now.lanes
+    gain = _gain(before, now)
+    if before is not None and gain < USELESS:
+        return before.lanes
+    if gain < PAYS or left < now.rate * WORTH:
+        return now.lanes
+    most = max(FIRST, min(cores, MOST)) if now.rate / now.lanes >= FAST else MOST
+    return max(now.lanes, min(2 * now.lanes, most))
+
+
+def _gain(before: Pace | None, now: Pace) -> float:
+    """Return the gain of going from one to the other, as a part of the gain in proportion."""
+    if before is None or before.rate <= 0:
+        return 1.0
+    return (now.rate / before.rate - 1) / (now.lanes / before.lanes - 1)
+
+
+def record_size(rate: float, lanes: int, left: int) -> int:
+    """Return how many bytes a lane should take next.
+
+    `rate` is what it carried, in bytes a second, 0 when that is not known; `left` what nobody has taken yet.
+    """
+    lasting = rate * RECORD_SECONDS if rate > 0 else LARGEST_RECORD / 4
+    share = left / (SHARES * max(lanes, 1))
+    return int(max(SMALLEST_RECORD, min(lasting, share, LARGEST_RECORD)))
