@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from kit.cli.failure import error_document, report_failure
 from kit.cli.opening import local_manifest, open_bundle_here, open_project
 from kit.cli.options import DEFAULT_FILE, Bundle, DryRun, File, HostNames, Json
 from kit.cli.output import bytes_text, plain, show, shown_progress, table
+from kit.errors import KitError
 
 if TYPE_CHECKING:
     from kit.run.check_hosts import CheckResult
@@ -35,13 +38,33 @@ def ship(
     head = f"{found.source.manifest.name}: {found.provenance.text}"
     if dry_run:
         plan = plan_project_ship(loaded, found.source, names, connect)
-        show({**plain(plan), **told}, lambda _: (head, *_planned(plan)), as_json=as_json)
+        show({**_document(plan), **told}, lambda _: (head, *_planned(plan)), as_json=as_json)
+        _end_with(plan.failures)
         return
     with shown_progress() as progress:
         progress.note(head)
         result = ship_project(loaded, found.source, names, connect, progress)
     found.accept()
-    show({**plain(result), **told}, lambda _: (head, *_shipped(result)), as_json=as_json)
+    show({**_document(result), **told}, lambda _: (head, *_shipped(result)), as_json=as_json)
+    _end_with(result.failures)
+
+
+def _document(result: Shipped | ShipPlan) -> dict[str, Any]:
+    """Return a result as JSON can say it, with what went wrong where."""
+    from kit.ship.ship import first_failure
+
+    failed = [{"host": host, **error_document(error)} for host, error in result.failures.items()]
+    first = {"error": error_document(first_failure(result.failures))} if failed else {}
+    return {**plain(replace(result, failures={})), "failures": failed, **first}
+
+
+def _end_with(failures: Mapping[str, KitError]) -> None:
+    """Exit as the failure of a host demands, if there is one; what went well was told before."""
+    from kit.ship.ship import first_failure
+
+    if failures:
+        # On standard error alone: the JSON document has it already.
+        raise typer.Exit(report_failure(first_failure(failures), as_json=False))
 
 
 def _planned(plan: ShipPlan) -> Iterator[str]:

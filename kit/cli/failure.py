@@ -16,7 +16,8 @@ BUG = 1
 USAGE = 2
 
 
-def _error_document(error: KitError) -> dict[str, Any]:
+def error_document(error: KitError) -> dict[str, Any]:
+    """Return a failure as JSON says it."""
     return {
         "what": error.what,
         "where": error.where,
@@ -44,7 +45,7 @@ def _say(document: dict[str, Any], text: str, *, as_json: bool) -> int:
 def report_failure(error: KitError, *, as_json: bool) -> int:
     """Say what went wrong; return the exit code."""
     _trace(error)
-    return _say(_error_document(error), f"kit: {error}", as_json=as_json)
+    return _say(error_document(error), f"kit: {error}", as_json=as_json)
 
 
 def report_usage(error: Any, *, as_json: bool) -> int:
@@ -53,7 +54,7 @@ def report_usage(error: Any, *, as_json: bool) -> int:
     command = context.command_path if context is not None else "kit"
     what = error.format_message()
     failure = KitError(what, where=command, fix=f"{command} --help")
-    return _say(_error_document(failure) | {"exit_code": USAGE}, str(failure), as_json=as_json)
+    return _say(error_document(failure) | {"exit_code": USAGE}, str(failure), as_json=as_json)
 
 
 def report_interrupt(interrupt: KeyboardInterrupt, *, as_json: bool) -> int:
@@ -61,7 +62,7 @@ def report_interrupt(interrupt: KeyboardInterrupt, *, as_json: bool) -> int:
     state = str(interrupt) or "nothing half-made is in use; the same command goes on where it can"
     failure = KitError("interrupted", why=state)
     return _say(
-        _error_document(failure) | {"exit_code": INTERRUPTED}, f"kit: interrupted: {state}", as_json=as_json
+        error_document(failure) | {"exit_code": INTERRUPTED}, f"kit: interrupted: {state}", as_json=as_json
     )
 
 
@@ -73,4 +74,4 @@ def report_bug(error: Exception, *, as_json: bool) -> int:
         why=f"{type(error).__name__}: {error}",
         fix="run it again with KIT_DEBUG=1 and report what it prints",
     )
-    return _say(_error_document(failure) | {"exit_code": BUG}, f"kit: {failure}", as_json=as_json)
+    return _say(error_document(failure) | {"exit_code": BUG}, f"kit: {failure}", as_json=as_json)

@@ -1,12 +1,14 @@
 """Taking to each host what it lacks: have, plan, send, verify, load, receipt; hosts in parallel.
 
 Every host is asked and planned for before the first byte goes to any of them, so a host that is
-not fit stops the ship while nothing has changed.
+not fit stops the ship while nothing has changed. One that does not answer is passed by, as is one
+that fails on the way: the others get what they need, and its error is told at the end.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from kit.errors import KitError, UnreachableError
@@ -23,9 +25,26 @@ if TYPE_CHECKING:
     from kit.ship.receipt import Receipt
     from kit.ship.wanted import Wanted
 
-__all__ = ["PlannedHost", "plan_ship", "ship_bundle"]
+__all__ = ["Outcome", "Planned", "PlannedHost", "first_failure", "plan_hosts", "ship_bundle", "ship_planned"]
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a ship would do, on those hosts that answer."""
+
+    hosts: Mapping[str, PlannedHost]
+    failures: Mapping[str, KitError]
+    """Why the others do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a ship ended on each host."""
+
+    receipts: tuple[Receipt, ...]
+    failures: Mapping[str, KitError]
 
 
 def _in_parallel(hosts: Mapping[str, Host], work: Callable[[str], _T]) -> dict[str, _T | KitError]:
@@ -49,33 +68,67 @@ def _in_parallel(hosts: Mapping[str, Host], work: Callable[[str], _T]) -> dict[s
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _successes(results: Mapping[str, _T | KitError]) -> dict[str, _T]:
-    """Return the results, or raise the first error; what happened to the others is added to it."""
-    errors = {name: result for name, result in results.items() if isinstance(result, KitError)}
-    if errors:
-        # Reaching a host comes before its fitness.
-        first = min(errors.values(), key=lambda error: not isinstance(error, UnreachableError))
-        others = "; ".join(f"{name}: {error.what}" for name, error in errors.items() if error is not first)
-        if others:
-            first.why = f"{first.why}; also {others}" if first.why else f"also {others}"
-        raise first
-    return {name: result for name, result in results.items() if not isinstance(result, KitError)}
+def first_failure(failures: Mapping[str, KitError]) -> KitError:
+    """Return the failure to tell of, with a word on what happened to the other hosts."""
+    # Reaching a host comes before its fitness.
+    first = min(failures.values(), key=lambda error: not isinstance(error, UnreachableError))
+    others = "; ".join(f"{name}: {error.what}" for name, error in failures.items() if error is not first)
+    if not others:
+        return first
+    why = f"{first.why}; also {others}" if first.why else f"also {others}"
+    return type(first)(first.what, where=first.where, why=why, fix=first.fix)
 
 
-def plan_ship(
+def _parted(results: Mapping[str, _T | KitError]) -> tuple[dict[str, _T], dict[str, KitError]]:
+    good = {name: result for name, result in results.items() if not isinstance(result, KitError)}
+    return good, {name: result for name, result in results.items() if isinstance(result, KitError)}
+
+
+def plan_hosts(
     manifest: Manifest,
     hosts: Mapping[str, Host],
     specs: Mapping[str, HostSpec],
     wanted: Mapping[str, Wanted],
-) -> dict[str, PlannedHost]:
+) -> Planned:
     """Return what a ship would do on each host; nothing is changed there.
 
-    Raises UnfitError when a host cannot take it, UnreachableError, ConfigError when the bundle lacks
-    something.
+    Raises UnfitError when a host cannot take it, ConfigError when the bundle lacks something,
+    UnreachableError when none answers.
     """
-    return _successes(
+    planned, failures = _parted(
         _in_parallel(hosts, lambda name: plan_one(manifest, hosts[name], specs[name], wanted[name]))
     )
+    if not planned or not all(isinstance(error, UnreachableError) for error in failures.values()):
+        unfit = {n: error for n, error in failures.items() if not isinstance(error, UnreachableError)}
+        raise first_failure(unfit or failures)
+    return Planned(planned, failures)
+
+
+def ship_planned(
+    source: BundleSource,
+    hosts: Mapping[str, Host],
+    specs: Mapping[str, HostSpec],
+    wanted: Mapping[str, Wanted],
+    planned: Planned,
+    progress: Progress,
+) -> Outcome:
+    """Take to each host what it wants out of the bundle; return how that ended, on each.
+
+    Each goes its own way: one that fails does not stop the others.
+    """
+
+    def one(name: str) -> Receipt:
+        shipment = Shipment(source, hosts[name], specs[name], wanted[name], progress)
+        try:
+            return shipment.carry_out(planned.hosts[name])
+        except KitError as error:
+            if len(planned.hosts) > 1:
+                progress.note(f"{name} is passed by: {error.what}")
+            raise
+
+    going = {name: hosts[name] for name in planned.hosts}
+    receipts, failures = _parted(_in_parallel(going, one))
+    return Outcome(tuple(receipts.values()), {**planned.failures, **failures})
 
 
 def ship_bundle(
@@ -85,15 +138,12 @@ def ship_bundle(
     wanted: Mapping[str, Wanted],
     progress: Progress,
 ) -> tuple[Receipt, ...]:
-    """Take to each host what it wants out of the bundle; return a receipt for each.
+    """Plan for all hosts and ship to all; return a receipt for each.
 
-    All hosts are planned for first. Afterwards each goes its own way: one that fails does not stop
-    the others, and its error is raised when they have ended. Raises UnfitError before anything
-    changed; VerificationError, TransferError, EngineError later.
+    Raises UnfitError before anything changed; what failed on any host when all have ended.
     """
-    planned = plan_ship(source.manifest, hosts, specs, wanted)
-
-    def one(name: str) -> Receipt:
-        return Shipment(source, hosts[name], specs[name], wanted[name], progress).carry_out(planned[name])
-
-    return tuple(_successes(_in_parallel(hosts, one)).values())
+    planned = plan_hosts(source.manifest, hosts, specs, wanted)
+    outcome = ship_planned(source, hosts, specs, wanted, planned, progress)
+    if outcome.failures:
+        raise first_failure(outcome.failures)
+    return outcome.receipts

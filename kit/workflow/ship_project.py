@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kit.run.fleet import open_hosts
-from kit.ship.ship import plan_ship, ship_bundle
+from kit.errors import UnreachableError
+from kit.run.fleet import open_some_hosts
+from kit.ship.ship import first_failure, plan_hosts, ship_planned
 from kit.ship.wanted import wanted_by_host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from kit.bundle.source import BundleSource
+    from kit.errors import KitError
     from kit.host.port import Host
     from kit.progress import Progress
     from kit.project.load import LoadedProject
+    from kit.run.fleet import Reached
     from kit.ship.receipt import Receipt
     from kit.ship.ship import PlannedHost
 
@@ -27,6 +31,8 @@ class Shipped:
     bytes: int
     """That crossed the network, to all hosts together."""
     hosts: tuple[Receipt, ...]
+    failures: Mapping[str, KitError] = field(default_factory=dict)
+    """By host: why it was passed by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,20 @@ class ShipPlan:
 
     bytes: int
     hosts: tuple[ShipStep, ...]
+    failures: Mapping[str, KitError] = field(default_factory=dict)
+    """By host: why it does not answer."""
+
+
+@contextmanager
+def _answering(
+    loaded: LoadedProject, names: tuple[str, ...], connect: Callable[..., Host]
+) -> Iterator[Reached]:
+    """Connect to those hosts that answer. Raises UnreachableError when none does, ConfigError."""
+    with open_some_hosts(loaded, names, connect) as reached:
+        wrong = {n: e for n, e in reached.failures.items() if not isinstance(e, UnreachableError)}
+        if wrong or not reached.hosts:
+            raise first_failure(wrong or reached.failures)
+        yield reached
 
 
 def ship_project(
@@ -57,11 +77,18 @@ def ship_project(
     connect: Callable[..., Host],
     progress: Progress,
 ) -> Shipped:
-    """Take to each host what it lacks. Raises what `ship_bundle` raises, or UnreachableError."""
-    wanted = wanted_by_host(loaded.project)
-    with open_hosts(loaded, names, connect) as hosts:
-        receipts = ship_bundle(source, hosts, loaded.project.hosts, wanted, progress)
-    return Shipped(sum(receipt.sent_bytes for receipt in receipts), receipts)
+    """Take to each host what it lacks; one that does not answer, or fails on the way, is passed by.
+
+    Raises UnfitError before anything changed, UnreachableError when no host answers, ConfigError.
+    """
+    specs, wanted = loaded.project.hosts, wanted_by_host(loaded.project)
+    with _answering(loaded, names, connect) as reached:
+        for name, error in reached.failures.items():
+            progress.note(f"{name} is passed by: {error.what}")
+        planned = plan_hosts(source.manifest, reached.hosts, specs, wanted)
+        outcome = ship_planned(source, reached.hosts, specs, wanted, planned, progress)
+    sent = sum(receipt.sent_bytes for receipt in outcome.receipts)
+    return Shipped(sent, outcome.receipts, {**reached.failures, **outcome.failures})
 
 
 def plan_project_ship(
@@ -69,10 +96,10 @@ def plan_project_ship(
 ) -> ShipPlan:
     """Return what `ship_project` would do; nothing changes on the hosts."""
     wanted = wanted_by_host(loaded.project)
-    with open_hosts(loaded, names, connect) as hosts:
-        planned = plan_ship(source.manifest, hosts, loaded.project.hosts, wanted)
-    steps = tuple(_step(host) for host in planned.values())
-    return ShipPlan(sum(step.send_bytes for step in steps), steps)
+    with _answering(loaded, names, connect) as reached:
+        planned = plan_hosts(source.manifest, reached.hosts, loaded.project.hosts, wanted)
+    steps = tuple(_step(host) for host in planned.hosts.values())
+    return ShipPlan(sum(step.send_bytes for step in steps), steps, {**reached.failures, **planned.failures})
 
 
 def _step(planned: PlannedHost) -> ShipStep:

@@ -12,7 +12,7 @@ from kit.errors import EngineError, KitError, TransferError, UnfitError, Unreach
 from kit.progress import NoProgress
 from kit.ship.agent_lock import held
 from kit.ship.receipt import Receipt
-from kit.ship.ship import plan_ship, ship_bundle
+from kit.ship.ship import plan_hosts, ship_bundle
 from tests.unit.host.factories import host_spec
 from tests.unit.ship.factories import WANTED, ship_bundle_source
 from tests.unit.ship.fake_host import FakeHost
@@ -106,10 +106,10 @@ def test_a_second_ship_sends_nothing(source: BundleSource, host: FakeHost) -> No
 
 
 def test_a_dry_run_changes_nothing(source: BundleSource, host: FakeHost) -> None:
-    planned = plan_ship(
+    planned = plan_hosts(
         source.manifest, {"gpu1": host}, {"gpu1": host_spec(root=str(host.root))}, {"gpu1": WANTED}
     )
-    assert planned["gpu1"].plan.send_bytes > 0
+    assert planned.hosts["gpu1"].plan.send_bytes > 0
     assert not host.root.exists()
     assert {argv[:2] for argv in host.commands} == {("sh", "-s")}
 
@@ -263,16 +263,28 @@ def test_of_several_errors_all_are_named(tmp_path: Path, source: BundleSource) -
     assert "gpu2" in caught.value.why
 
 
-def test_a_host_that_cannot_be_reached_stops_the_ship(
+class Gone(FakeHost):
+    def stream(self, *_: Any, **__: Any) -> Any:
+        raise UnreachableError("it does not answer over SSH", where=self.name)
+
+
+def test_a_host_that_cannot_be_reached_is_passed_by(
     tmp_path: Path, source: BundleSource, host: FakeHost
 ) -> None:
-    class Gone(FakeHost):
-        def stream(self, *_: Any, **__: Any) -> Any:
-            raise UnreachableError("it does not answer over SSH", where=self.name)
-
     gone = Gone(tmp_path / "gone", source.manifest, "gpu2")
-    with pytest.raises(UnreachableError):
-        ship(source, host, gone)
+    with pytest.raises(UnreachableError, match="gpu2"):
+        ship(source, gone, host)
+    assert host.files() == everything(source)
+
+
+def test_a_host_that_is_not_fit_stops_the_ship_though_another_cannot_be_reached(
+    tmp_path: Path, source: BundleSource, host: FakeHost
+) -> None:
+    gone = Gone(tmp_path / "gone", source.manifest, "gpu2")
+    unfit = make_host(tmp_path / "gpu3", source, "gpu3")
+    unfit.facts = {"architecture": "aarch64"}
+    with pytest.raises(UnfitError, match="gpu3"):
+        ship(source, gone, host, unfit)
     assert not host.root.exists()
 
 
