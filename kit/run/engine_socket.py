@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from kit.errors import EngineError
+from kit.host.unix_http import UnixConnection
 from kit.run.container import parse_state
 
 if TYPE_CHECKING:
@@ -27,17 +27,6 @@ SECONDS = 60.0
 FRAME_HEAD = 8
 """Bytes before each piece of a log: stream number, three zeros, length (Engine API, attach)."""
 _CHUNK = 1 << 16
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("engine", timeout=SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 @contextmanager
@@ -58,7 +47,7 @@ class EngineSocket:
 
     @contextmanager
     def _get(self, target: str) -> Iterator[http.client.HTTPResponse]:
-        connection = _UnixConnection(self._path)
+        connection = UnixConnection(self._path, SECONDS)
         try:
             connection.request("GET", target)
             yield connection.getresponse()

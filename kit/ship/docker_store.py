@@ -1,15 +1,21 @@
-"""The engine on this host, asked through the Docker API (docker SDK)."""
+"""The engine on this host, asked through the Docker API.
+
+docker's own SDK takes longer to import than a host on which nothing changes takes for all else: it
+waits until something is to be changed.
+"""
 
 from __future__ import annotations
 
+import http.client
+import json
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
-
-import docker
-from docker.errors import DockerException, ImageNotFound
+from urllib.parse import quote
 
 from kit.errors import EngineError
 from kit.host.agent import SOCKET
+from kit.host.unix_http import UnixConnection
 from kit.ship.engine_port import PullStatus
 from kit.ship.identity import SeenImage
 
@@ -23,15 +29,21 @@ SILENCE = 1800
 @contextmanager
 def _asking(what: str) -> Iterator[None]:
     """Turn what the SDK and its HTTP library raise into EngineError."""
+    from docker.errors import DockerException
+
     try:
         yield
     except (DockerException, OSError) as error:
         why = getattr(error, "explanation", None) or str(error)
-        raise EngineError(
-            f"the engine did not {what}",
-            why=str(why),
-            fix="docker info, and the engine's log (journalctl -u docker)",
-        ) from error
+        raise _refused(what, str(why)) from error
+
+
+def _refused(what: str, why: str) -> EngineError:
+    return EngineError(
+        f"the engine did not {what}",
+        why=why,
+        fix="docker info, and the engine's log (journalctl -u docker)",
+    )
 
 
 def _refuse_error(line: dict[str, Any], where: str) -> None:
@@ -43,9 +55,13 @@ class DockerStore:
     """An engine's image store behind its socket."""
 
     def __init__(self, socket: str = SOCKET) -> None:
-        """Connect. Raises EngineError."""
-        with _asking("answer"):
-            self._api: Any = docker.APIClient(base_url=f"unix://{socket}", version="auto", timeout=SILENCE)
+        self._socket = socket
+
+    @cached_property
+    def _api(self) -> Any:
+        import docker
+
+        return docker.APIClient(base_url=f"unix://{self._socket}", version="auto", timeout=SILENCE)
 
     def pull(self, reference: str) -> Iterator[PullStatus]:
         """Pull an image by digest, yielding the engine's reports."""
@@ -74,10 +90,24 @@ class DockerStore:
 
     def inspect(self, reference: str) -> SeenImage | None:
         """Return an image, or None."""
-        with _asking(f"inspect {reference}"):
-            try:
-                found = self._api.inspect_image(reference)
-            except ImageNotFound:
-                return None
+        found = self._image(reference)
+        if found is None:
+            return None
         layers = (found.get("RootFS") or {}).get("Layers") or ()
         return SeenImage(str(found["Id"]), tuple(found.get("RepoTags") or ()), tuple(layers))
+
+    def _image(self, reference: str) -> dict[str, Any] | None:
+        connection = UnixConnection(self._socket, SILENCE)
+        try:
+            connection.request("GET", f"/images/{quote(reference, safe='/:@')}/json")
+            answer = connection.getresponse()
+            body = json.loads(answer.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise _refused(f"inspect {reference}", str(error)) from error
+        finally:
+            connection.close()
+        if answer.status == http.HTTPStatus.NOT_FOUND:
+            return None
+        if answer.status != http.HTTPStatus.OK or not isinstance(body, dict):
+            raise _refused(f"inspect {reference}", str(body)[:400])
+        return body

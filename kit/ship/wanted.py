@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError
-from kit.project.model import ExportJob, ServeJob, TrainJob
-from kit.project.references import hosts_of, image_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +30,9 @@ class Wanted:
 
 def trees_of(project: Project, job_name: str) -> tuple[TreeName, ...]:
     """Return the shipped models and datasets that a job reads."""
+    # Late, here and below: a host's agent takes orders without a kit.yaml, and starts in half the time.
+    from kit.project.model import ExportJob, ServeJob, TrainJob
+
     job = project.jobs[job_name]
     if isinstance(job, TrainJob):
         return (("model", job.model), *(("dataset", name) for name in job.datasets))
@@ -45,6 +46,8 @@ def trees_of(project: Project, job_name: str) -> tuple[TreeName, ...]:
 
 def wanted_by_host(project: Project) -> dict[str, Wanted]:
     """Return what each host of kit.yaml needs; a host without a job gets kit's image alone."""
+    from kit.project.references import hosts_of, image_of
+
     images: dict[str, dict[str, None]] = {host: {KIT_IMAGE: None} for host in project.hosts}
     trees: dict[str, dict[TreeName, None]] = {host: {} for host in project.hosts}
     for job_name in project.jobs:
