@@ -77,21 +77,30 @@ def parse_index(data: bytes, blob: Blob, plain_size: int) -> tuple[Frame, ...]:
     Raises VerificationError unless the bytes are an index of exactly that blob: nothing before,
     between or after the frames, and both sums equal to its sizes.
     """
-    if len(data) < _HEAD.size or len(data) > INDEX_LIMIT:
-        raise _refuse(blob, f"{len(data)} bytes")
-    magic, version, count = _HEAD.unpack_from(data)
-    if (magic, version) != (MAGIC, VERSION):
-        raise _refuse(blob, "not an index that this version of kit reads")
-    if len(data) != index_size(count):
-        raise _refuse(blob, f"{len(data)} bytes for {count} frames")
-    frames = tuple(Frame(*record) for record in _RECORD.iter_unpack(memoryview(data)[_HEAD.size :]))
-    for frame in frames:
-        if not 0 < frame.plain_size <= PIECE or not 0 < frame.stored_size <= STORED_LIMIT:
-            raise _refuse(blob, f"a frame of {frame.plain_size} bytes stored as {frame.stored_size}")
+    try:
+        frames = read_records(data)
+    except ValueError as error:
+        raise _refuse(blob, str(error)) from error
     if sum(frame.stored_size for frame in frames) != blob.size:
         raise _refuse(blob, f"its frames do not make the {blob.size} bytes of the blob")
     if sum(frame.plain_size for frame in frames) != plain_size:
         raise _refuse(blob, f"its frames do not make {plain_size} plain bytes")
+    return frames
+
+
+def read_records(data: bytes) -> tuple[Frame, ...]:
+    """Return the frames in an index, of whatever blob. Raises ValueError unless it is one."""
+    if len(data) < _HEAD.size or len(data) > INDEX_LIMIT:
+        raise ValueError(f"{len(data)} bytes")
+    magic, version, count = _HEAD.unpack_from(data)
+    if (magic, version) != (MAGIC, VERSION):
+        raise ValueError("not an index that this version of kit reads")
+    if len(data) != index_size(count):
+        raise ValueError(f"{len(data)} bytes for {count} frames")
+    frames = tuple(Frame(*record) for record in _RECORD.iter_unpack(memoryview(data)[_HEAD.size :]))
+    for frame in frames:
+        if not 0 < frame.plain_size <= PIECE or not 0 < frame.stored_size <= STORED_LIMIT:
+            raise ValueError(f"a frame of {frame.plain_size} bytes stored as {frame.stored_size}")
     return frames
 
 

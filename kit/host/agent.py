@@ -90,9 +90,12 @@ def error_from(document: Any, host: str) -> KitError:
 class _Answer:
     """What the agent says, line by line."""
 
-    def __init__(self, host: str, on_event: Callable[[Event], None] | None) -> None:
+    def __init__(
+        self, host: str, on_event: Callable[[Event], None] | None, on_last: Callable[[], None] | None
+    ) -> None:
         self._host = host
         self._on_event = on_event
+        self._on_last = on_last
         self._size = 0
         self.result: dict[str, Any] | None = None
         self.error: KitError | None = None
@@ -102,10 +105,16 @@ class _Answer:
         document = self._parse(line)
         if isinstance(document.get("result"), dict):
             self.result = document["result"]
+            self._end()
         elif "error" in document:
             self.error = error_from(document["error"], self._host)
+            self._end()
         elif self._on_event is not None and "event" in document:
             self._on_event(document)
+
+    def _end(self) -> None:
+        if self._on_last is not None:
+            self._on_last()
 
     def _parse(self, line: bytes) -> dict[str, Any]:
         try:
@@ -138,7 +147,7 @@ def _silent(host: str, image_tag: str, done: Completed) -> KitError:
     )
 
 
-def call_agent(  # noqa: PLR0913, PLR0917 - the four that name the call, and three that feed it
+def call_agent(  # noqa: PLR0913, PLR0917 - the four that name the call, and four that feed and hear it
     host: Host,
     facts: HostFacts,
     image_tag: str,
@@ -146,15 +155,16 @@ def call_agent(  # noqa: PLR0913, PLR0917 - the four that name the call, and thr
     request: dict[str, Any],
     chunks: Iterable[bytes] = (),
     on_event: Callable[[Event], None] | None = None,
+    on_last: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Run a verb of kit's agent on a host and return its result.
 
-    `chunks` follow the request on its standard input; `on_event` hears `{"event": …}` lines, from
-    another thread. Raises the KitError that the agent sent, EngineError when its container did not
-    start, UnfitError when the host lacks the image, TransferError for an answer that is none,
-    UnreachableError when the connection is lost.
+    `chunks` follow the request on its standard input; `on_event` hears `{"event": …}` lines, and
+    `on_last` that nothing more will be read, from another thread. Raises the KitError that the agent
+    sent, EngineError when its container did not start, UnfitError when the host lacks the image,
+    TransferError for an answer that is none, UnreachableError when the connection is lost.
     """
-    answer = _Answer(host.name, on_event)
+    answer = _Answer(host.name, on_event, on_last)
     first = json.dumps(request, separators=(",", ":")).encode() + b"\n"
     done = host.stream(agent_argv(facts, image_tag, verb), itertools.chain((first,), chunks), answer)
     if answer.error is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,9 @@ from kit.ship.wanted import KIT_IMAGE, Wanted, images_of, trees_in
 from kit.signature.trust import NOTHING_DEMANDED
 
 if TYPE_CHECKING:
-    from kit.bundle.manifest import Blob, FileTree, Image, Manifest
+    from collections.abc import Mapping
+
+    from kit.bundle.manifest import FileTree, Image, Manifest
     from kit.bundle.source import BundleSource, Judge
     from kit.ship.plan import HostPlan
     from kit.signature.trust import Verdict
@@ -39,11 +41,10 @@ class Order:
     images: tuple[Image, ...]
     """All images that must stand in the engine at the end, kit's own among them."""
     trees: tuple[FileTree, ...]
-    keeps: tuple[Blob, ...]
-    sends: tuple[tuple[Blob, int], ...]
-    """Blobs that come, in this order, each from an offset on."""
-    pipe: str
-    """Name of the pipe in `partial/` that they come through."""
+    loads: tuple[Image, ...]
+    """Those of the images whose blobs must be here."""
+    indexes: Mapping[str, bytes]
+    """Frame indexes that the host may lack, by digest, unproven."""
 
     @property
     def bundle(self) -> str:
@@ -63,27 +64,18 @@ def _text(value: Any) -> str:
     return value
 
 
-def _offset(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise TypeError("an offset is needed")
-    return value
-
-
-PIPE = re.compile(r"^pipe-[0-9a-f]+$")
-
-
-def order_document(plan: HostPlan, store: Store, source: BundleSource, who: str, pipe: str) -> dict[str, Any]:
+def order_document(plan: HostPlan, store: Store, source: BundleSource, who: str) -> dict[str, Any]:
     """Return the request that `parse_order` reads."""
+    indexes = {blob.digest: b"".join(source.read(blob.digest)) for blob in plan.indexes}
     return {
-        "pipe": pipe,
         "who": who,
         "store": {"containerd": store.containerd, "version": store.version},
         "manifest": source.manifest_bytes.decode(),
         "signature": source.signature_bytes.decode() if source.signature_bytes else None,
         "images": [image.name for image in plan.images],
         "trees": [[tree.kind, tree.name] for tree in plan.trees],
-        "keeps": [blob.digest for blob in plan.keeps],
-        "sends": [[send.blob.digest, send.offset] for send in plan.sends],
+        "loads": [image.name for image in plan.loads],
+        "indexes": {digest: base64.b64encode(data).decode() for digest, data in indexes.items()},
     }
 
 
@@ -97,12 +89,11 @@ def parse_order(request: dict[str, Any], judge: Judge = NOTHING_DEMANDED.judge) 
         signature = request["signature"].encode() if request.get("signature") is not None else None
         verdict = judge(data, signature, "the shipment")
         manifest = trusted_manifest(data)
-        blobs = {blob.digest: blob for blob in manifest.blobs}
         names = tuple((_text(kind), _text(name)) for kind, name in request["trees"])
         wanted = Wanted(tuple(map(_text, request["images"])), names)
-        sends = tuple((blobs[digest], _offset(offset)) for digest, offset in request["sends"])
-        keeps = tuple(blobs[digest] for digest in request["keeps"])
-        root, who, pipe = Path(_text(request["root"])), _text(request["who"]), _text(request["pipe"])
+        loads = Wanted(tuple(map(_text, request["loads"])))
+        indexes = {_text(key): base64.b64decode(text) for key, text in request["indexes"].items()}
+        root, who = Path(_text(request["root"])), _text(request["who"])
         store = Store(bool(request["store"]["containerd"]), _text(request["store"]["version"]))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise TransferError(
@@ -110,7 +101,16 @@ def parse_order(request: dict[str, Any], judge: Judge = NOTHING_DEMANDED.judge) 
             why=f"{type(error).__name__}: {error}",
             fix="ship with the same version of kit that the bundle carries",
         ) from error
-    if not PIPE.match(pipe):
-        raise TransferError("a pipe's name that this kit does not understand", why=pipe[:80])
-    images, trees = images_of(manifest, wanted), trees_in(manifest, wanted)
-    return Order(root, store, who, manifest, data, signature, verdict, images, trees, keeps, sends, pipe)
+    return Order(
+        root,
+        store,
+        who,
+        manifest,
+        data,
+        signature,
+        verdict,
+        images_of(manifest, wanted),
+        trees_in(manifest, wanted),
+        images_of(manifest, loads),
+        indexes,
+    )

@@ -1,89 +1,159 @@
-"""The agent's verb `ship`: receive, load, place, in one session under one lock."""
+"""The agent's verb `ship`: take in, load, place, in one session under one lock.
+
+The sender's bytes come past this process, into `partial/`; it tells here of what it wrote.
+"""
 
 from __future__ import annotations
 
 import json
+import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.bundle.blob_store import BlobStore
+from kit.bundle.digest import blob_of, wrong_bytes
 from kit.host.agent import SOCKET
 from kit.ship.agent_load import load_images
 from kit.ship.agent_lock import held
 from kit.ship.agent_place import place_tree, tree_folder, write_files
-from kit.ship.agent_receive import missing_of, receive_blobs
 from kit.ship.agent_trust import trusted_order
-from kit.ship.patient_input import named_pipe
+from kit.ship.control import Control
+from kit.ship.framed import blob_of_item, framed_blob, index_of_item, needed_items
+from kit.ship.intake import Intake
+from kit.ship.older_frames import OlderFrames
 from kit.ship.wrapper_script import wrapper_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kit.bundle.manifest import Blob, File, Layer
+    from kit.errors import KitError
     from kit.ship.agent_order import Order
+    from kit.ship.control import Lines
     from kit.ship.engine_port import ImageEngine
-    from kit.ship.frames import Input
+    from kit.ship.framed import FramedBlob
 
     Emit = Callable[[dict[str, Any]], None]
+    Feed = Callable[[Intake], None]
+    """Brings all that an intake needs; raises when it cannot."""
 
 _ARCHIVE_OLD = 3600.0
 """Seconds after which an archive of kit's image left in partial/ belongs to nobody."""
 
 
-def ship(request: dict[str, Any], stdin: Input, emit: Emit) -> dict[str, Any]:
+def ship(request: dict[str, Any], stdin: Lines, emit: Emit) -> dict[str, Any]:
     """Take in what an order names; return the receipt, or `again` with the blobs that are not there."""
-    del stdin
     from kit.ship.docker_store import DockerStore
 
-    return carry_out(trusted_order(request, Path(request["root"])), DockerStore(), emit)
+    order = trusted_order(request, Path(request["root"]))
+    return carry_out(order, DockerStore(), emit, lambda intake: fed_by_sender(intake, stdin, emit))
 
 
-def carry_out(order: Order, engine: ImageEngine, emit: Emit) -> dict[str, Any]:
+def fed_by_sender(intake: Intake, lines: Lines, emit: Emit) -> None:
+    """Ask for what is missing until nothing is. Raises what ends the intake."""
+    sent = threading.Semaphore(0)
+
+    def wrote(said: dict[str, Any]) -> None:
+        intake.wrote(str(said["blob"]), int(said["start"]), int(said["stop"]))
+
+    def lost(error: KitError) -> None:
+        intake.end(error)
+        sent.release()
+
+    Control(lines, {"wrote": wrote, "sent": lambda _: sent.release()}, lost).start()
+    turn = 0
+    intake.settle()
+    while need := intake.need():
+        emit({"event": "need", "round": turn, "blobs": need})
+        sent.acquire()
+        intake.settle()
+        turn += 1
+
+
+def carry_out(order: Order, engine: ImageEngine, emit: Emit, feed: Feed) -> dict[str, Any]:
     """Carry out an order on this host.
 
-    The event `accepted` tells that the host takes the bundle, `ready` that blobs may come.
+    The event `accepted` tells that the host takes the bundle. Raises VerificationError, TransferError,
+    EngineError, UnfitError.
     """
     emit({"event": "accepted"})
     with held(order.root, order.who):
         store = BlobStore(order.root)
-        missing = missing_of(store, order.keeps)
-        if missing:
-            return {"again": [blob.digest for blob in missing]}
         _remove_leftovers(store)
-        came = _receive(store, order, emit)
+        again = _missing_indexes(store, order)
+        if again:
+            return {"again": again}
+        emit({"event": "phase", "phase": "assemble"})
+        with Intake(store, _wanted(store, order), emit) as intake:
+            intake.begin(OlderFrames(store))
+            emit({"event": "phase", "phase": "send"})
+            feed(intake)
+        emit({"event": "phase", "phase": "load"})
         loaded = load_images(engine, order.store, store, order.images, emit)
+        emit({"event": "phase", "phase": "place"})
         for tree in order.trees:
             emit({"event": "placing", "tree": tree.name})
             place_tree(store, tree)
-        receipt = _receipt(order, engine, came, loaded)
+        receipt = _receipt(order, engine, loaded)
         _write_records(order, receipt)
     return receipt
 
 
-def _receive(store: BlobStore, order: Order, emit: Emit) -> int:
-    if not order.sends:
-        return 0
-    with named_pipe(store.partial / order.pipe) as stream:
-        emit({"event": "ready"})
-        return receive_blobs(store, order.sends, stream, emit)
+def _items(order: Order) -> dict[str, Layer | File | Blob]:
+    return needed_items(order.loads, order.trees)
+
+
+def _missing_indexes(store: BlobStore, order: Order) -> list[str]:
+    """Keep the indexes that came; return the blobs that are not here whole and whose index is not either.
+
+    What stood in a damaged blob's place is removed. Raises VerificationError for other bytes than the index.
+    """
+    missing = []
+    for item in _items(order).values():
+        blob, index = blob_of_item(item), index_of_item(item)
+        if store.has(blob):
+            continue
+        store.path(blob.digest).unlink(missing_ok=True)
+        if index is None or store.has(index):
+            continue
+        data = order.indexes.get(index.digest)
+        if data is None:
+            missing.append(blob.digest)
+        elif blob_of(data) != index:
+            raise wrong_bytes(index, "the shipment", f"{len(data)} bytes with another sha256 came")
+        else:
+            store.write((data,), index)
+    return missing
+
+
+def _wanted(store: BlobStore, order: Order) -> list[FramedBlob]:
+    """Return the wanted blobs, those that are here too as far as their indexes are."""
+
+    def read(index: Blob) -> bytes:
+        return b"".join(store.read(index))
+
+    found = []
+    for item in _items(order).values():
+        index = index_of_item(item)
+        if index is None or store.has(index):
+            found.append(framed_blob(item, read))
+    return found
 
 
 def _remove_leftovers(store: BlobStore) -> None:
     store.remove_unfinished()
-    for pipe in store.partial.glob("pipe-*"):
-        pipe.unlink(missing_ok=True)
     for path in store.partial.glob("kit-image.*"):
         if time.time() - path.stat().st_mtime > _ARCHIVE_OLD:
             path.unlink(missing_ok=True)
 
 
-def _receipt(order: Order, engine: ImageEngine, came: int, loaded: tuple[str, ...]) -> dict[str, Any]:
+def _receipt(order: Order, engine: ImageEngine, loaded: tuple[str, ...]) -> dict[str, Any]:
     seen = ((image.identity_tag, engine.inspect(image.identity_tag)) for image in order.images)
     folders = (tree_folder(order.root, tree).relative_to(order.root) for tree in order.trees)
     return {
         "bundle": order.bundle,
-        "received_bytes": came,
         "images": [[tag, found.id] for tag, found in seen if found],
         "loaded": list(loaded),
         "trees": [str(folder) for folder in folders],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kit.errors import UnfitError
 from kit.ship.archive import archive_size, store_of
+from kit.ship.framed import blob_of_item, index_of_item, needed_items
 from kit.ship.identity import is_there, shared_layers
 from kit.ship.wanted import KIT_IMAGE, images_of, trees_in
 
@@ -22,16 +23,16 @@ MARGIN = 128 << 20
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A blob to send."""
+    """A blob that the host lacks."""
 
     blob: Blob
-    offset: int
-    """Bytes of it that an earlier ship brought already."""
+    there: int = 0
+    """Bytes of it that are there already: out of an earlier ship that was cut off, or of older blobs."""
 
     @property
     def size(self) -> int:
-        """Bytes still to send."""
-        return self.blob.size - self.offset
+        """Bytes still to send, as far as is known before the host has looked."""
+        return self.blob.size - self.there
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class HostPlan:
     sends: tuple[Send, ...]
     keeps: tuple[Blob, ...]
     """Blobs that are there by their name; the agent makes sure."""
+    indexes: tuple[Blob, ...]
+    """Frame indexes of what is sent; they travel with the order."""
     loads: tuple[Image, ...]
     present: tuple[Image, ...]
     """Wanted images that the engine has already, verified."""
@@ -57,7 +60,8 @@ class HostPlan:
     @property
     def send_bytes(self) -> int:
         """Bytes that will cross the network, kit's own image included."""
-        return sum(send.size for send in self.sends) + self.kit_bytes
+        indexes = sum(index.size for index in self.indexes)
+        return sum(send.size for send in self.sends) + indexes + self.kit_bytes
 
     @property
     def sends_kit(self) -> bool:
@@ -67,7 +71,7 @@ class HostPlan:
     @property
     def there_bytes(self) -> int:
         """Bytes of the wanted blobs that are there already."""
-        return sum(blob.size for blob in self.keeps) + sum(send.offset for send in self.sends)
+        return sum(blob.size for blob in self.keeps) + sum(send.there for send in self.sends)
 
     @property
     def images(self) -> tuple[Image, ...]:
@@ -92,18 +96,8 @@ def _engine_need(image: Image, have: Have, *, containerd_store: bool) -> int:
     return unpacked + extra
 
 
-def _needed_blobs(loads: tuple[Image, ...], trees: tuple[FileTree, ...]) -> tuple[Blob, ...]:
-    blobs: dict[str, Blob] = {}
-    for image in loads:
-        blobs |= {blob.digest: blob for blob in image.blobs}
-    for tree in trees:
-        blobs |= {file.digest: file.blob for file in tree.files}
-    return tuple(blobs.values())
-
-
 def _send(blob: Blob, have: Have) -> Send:
-    partial = have.partial.get(blob.digest, 0)
-    return Send(blob, partial if partial <= blob.size else 0)
+    return Send(blob, min(have.partial.get(blob.digest, 0), blob.size))
 
 
 def plan_host(manifest: Manifest, wanted: Wanted, facts: HostFacts, have: Have) -> HostPlan:
@@ -112,9 +106,11 @@ def plan_host(manifest: Manifest, wanted: Wanted, facts: HostFacts, have: Have) 
     kit = next(image for image in images if image.name == KIT_IMAGE)
     present = tuple(image for image in images if is_there(image, have.images))
     loads = tuple(image for image in images if image not in present and image is not kit)
-    needed = _needed_blobs(loads, trees)
-    keeps = tuple(blob for blob in needed if have.blobs.get(blob.digest) == blob.size)
-    sends = tuple(_send(blob, have) for blob in needed if blob not in keeps)
+    needed = needed_items(loads, trees).values()
+    lacks = [item for item in needed if have.blobs.get(item.digest) != item.size]
+    keeps = tuple(blob_of_item(item) for item in needed if item not in lacks)
+    sends = tuple(_send(blob_of_item(item), have) for item in lacks)
+    indexes = dict.fromkeys(index for item in lacks if (index := index_of_item(item)) is not None)
     archive = 0 if kit in present else archive_size(kit, store_of(facts))
     containerd = facts.containerd_store
     incoming = loads if kit in present else (kit, *loads)
@@ -124,6 +120,7 @@ def plan_host(manifest: Manifest, wanted: Wanted, facts: HostFacts, have: Have) 
         kit_bytes=archive,
         sends=sends,
         keeps=keeps,
+        indexes=tuple(indexes),
         loads=loads,
         present=present,
         trees=trees,

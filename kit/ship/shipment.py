@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import platform
-import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,17 +13,14 @@ from kit.host.agent import call_agent
 from kit.host.checks import Needs, check, require_fit
 from kit.ship.agent_order import order_document
 from kit.ship.archive import store_of
-from kit.ship.frames import frames
 from kit.ship.have import ask_host
-from kit.ship.kit_image import counted, prepare_root, send_kit_image
+from kit.ship.kit_image import prepare_root, send_kit_image
 from kit.ship.plan import HostPlan, plan_host, require_room
-from kit.ship.pump import Pump
 from kit.ship.receipt import Receipt
+from kit.ship.sending import Sending
 from kit.ship.wanted import images_of, trees_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kit.bundle.manifest import Manifest
     from kit.bundle.source import BundleSource
     from kit.host.facts import HostFacts
@@ -81,16 +77,13 @@ class Shipment:
         self.sent += size
         self.progress.advance(self.task, size)
 
-    def _blobs(self, plan: HostPlan) -> Iterator[bytes]:
-        for send in plan.sends:
-            yield from frames(counted(self.source.read_range(send.blob.digest, send.offset), self._advance))
-
-    def _event(self, event: dict[str, Any], pump: Pump) -> None:
-        if event.get("event") == "accepted":
+    def _event(self, event: dict[str, Any], sending: Sending) -> None:
+        kind = event.get("event")
+        if kind == "accepted":
             self._accepted = True
-        elif event.get("event") == "ready":
-            pump.start()
-        elif event.get("event") == "loading":
+        elif kind == "need":
+            sending.begin(event.get("blobs"))
+        elif kind == "loading":
             self.progress.note(f"{self.host.name}: loading {str(event.get('image'))[:200]}")
 
     def carry_out(self, planned: PlannedHost) -> Receipt:
@@ -138,18 +131,20 @@ class Shipment:
         return None if result.get("again") else result
 
     def _send(self, planned: PlannedHost) -> dict[str, Any]:
-        plan, pipe = planned.plan, f"pipe-{secrets.token_hex(8)}"
-        store = store_of(planned.facts)
+        plan = planned.plan
         self._accepted = False
-        request = order_document(plan, store, self.source, _who(), pipe)
-        with Pump(self.host, f"{self.spec.root}/partial/{pipe}", self._blobs(plan)) as pump:
+        request = order_document(plan, store_of(planned.facts), self.source, _who())
+        self._advance(sum(index.size for index in plan.indexes))
+        with Sending(self.host, self.spec.root, self.source, plan, self._advance) as sending:
             return call_agent(
                 self.host,
                 planned.facts,
                 plan.kit.identity_tag,
                 "ship",
                 request,
-                on_event=lambda event: self._event(event, pump),
+                sending.control,
+                on_event=lambda event: self._event(event, sending),
+                on_last=sending.control.close,
             )
 
     def _blame_the_bundle(self, plan: HostPlan) -> None:

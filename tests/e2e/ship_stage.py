@@ -224,11 +224,11 @@ class Stage:
         return dict(line.split(" ") for line in listed.splitlines())  # type: ignore[misc]
 
     def wait_for_partial(self, host: str, more_than: int) -> int:
-        """Wait until a blob has grown beyond so many bytes on a host; return its size."""
-        look = f"stat -c %s {ROOT}/partial/* 2>/dev/null | sort -n | tail -n 1"
+        """Wait until more than so many bytes of blobs have come to a host; return how many."""
+        look = f"find {ROOT}/partial -name '[0-9a-f]*' -printf '%b\n' 2>/dev/null; true"
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
-            size = int(self.sh(host, look, user="root") or 0)
+            size = 512 * sum(map(int, self.sh(host, look, user="root").split()))
             if size > more_than:
                 return size
             time.sleep(0.1)

@@ -251,7 +251,8 @@ def test_a_killed_or_interrupted_sender_costs_what_was_in_flight(
     assert stage.sh("old", "docker ps -q") == ""
     left = stage.wait_for_partial("old", 16 * MIB)
     receipts = stage.shipped(definition, bundle)
-    assert receipts["old"]["sent_bytes"] <= 64 * MIB - left + MIB
+    # Every lane may have been in the middle of a frame.
+    assert receipts["old"]["sent_bytes"] <= 64 * MIB - left + 2 * 4 * MIB
     assert stage.sh("old", f"ls {ROOT}/partial | grep -v verified.jsonl; true") == ""
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 from contextlib import suppress
 from typing import Any
 
+from kit.bundle.frame_index import Frame
+from kit.bundle.manifest import Blob
 from kit.bundle.normalise_config import normalised_config
 from kit.errors import KitError
 from kit.host.answers import marked_lines
@@ -30,8 +31,9 @@ from kit.sbom.read_document import read_document
 from kit.sbom.records_json import dump_records, parse_records
 from kit.sbom.tree_document import ListedFile, TreeContents, tree_document, tree_licences
 from kit.ship.agent_order import parse_order
-from kit.ship.frames import read_frames
+from kit.ship.framed import framed
 from kit.ship.have import INDEXES_LIMIT, parse_have
+from kit.ship.needed_frames import cut_records, parse_need
 from kit.signature.policy import parse_policy
 from kit.signature.seen import dump_seen, parse_seen
 from kit.written_yaml import parse_yaml
@@ -145,15 +147,20 @@ def order(data: bytes) -> None:
         return
     if isinstance(request, dict):
         found = parse_order(request)
-        assert all(offset >= 0 for _, offset in found.sends)
+        assert set(found.loads) <= set(found.manifest.images)
 
 
-def ship_stream(data: bytes) -> None:
-    """Blobs on the way to a host."""
-    stream = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type]
-    while True:
-        for piece in read_frames(stream):
-            assert piece
+OFFERED = {DIGEST: framed(Blob(DIGEST, 60), tuple(Frame(10, 10, b"", b"") for _ in range(6)))}
+
+
+def needed_frames(data: bytes) -> None:
+    """What a host's agent says that it needs."""
+    try:
+        said = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    need = parse_need(said, OFFERED, "gpu1")
+    assert sum(record.length for record in cut_records(need, OFFERED)) <= 60
 
 
 def have(data: bytes) -> None:

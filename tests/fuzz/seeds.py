@@ -61,9 +61,7 @@ def _lock() -> bytes:
 
 def _order(source: BundleSource) -> bytes:
     manifest = source.manifest
-    blob = manifest.blobs[0].digest
     document = {
-        "pipe": "pipe-00",
         "who": "me",
         "root": "/aisys/kit",
         "store": {"containerd": False, "version": "20.10"},
@@ -71,8 +69,8 @@ def _order(source: BundleSource) -> bytes:
         "signature": None,
         "images": [image.name for image in manifest.images],
         "trees": [[tree.kind, tree.name] for tree in manifest.trees],
-        "keeps": [blob],
-        "sends": [[blob, 0]],
+        "loads": [image.name for image in manifest.images],
+        "indexes": {manifest.blobs[0].digest: "AAAA"},
     }
     return json.dumps(document).encode()
 
@@ -139,7 +137,7 @@ def _other_seeds() -> dict[str, list[bytes]]:
         ],
         "registry_answer": [json.dumps(answer).encode()],
         "challenge": [b'Bearer realm="https://a/token",service="a",scope="b", Basic realm=x'],
-        "ship_stream": [b"\0\0\0\3abc\0\0\0\0" * 2],
+        "needed_frames": [json.dumps({"sha256:" + "0" * 64: [[0, 2], [3, 6]]}).encode()],
         "have": [
             b"kit:blob 3 8 512 ./" + b"0" * 64 + b'\nkit:stored sha256:1 ["a"] ["b"]\n',
             b"kit:partial 9 0 512 ./" + b"1" * 64 + b"\nkit:frames " + b"2" * 64 + b" AAAA\n",

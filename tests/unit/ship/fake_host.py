@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import queue
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ from kit.bundle.manifest import Manifest
 from kit.errors import KitError, UnreachableError
 from kit.host import facts_script
 from kit.host.agent import error_document
-from kit.host.port import Argv, Completed
+from kit.host.port import Argv, Completed, ignore
 from kit.ship import have
 from kit.ship.agent_order import Order
-from kit.ship.agent_ship import carry_out
+from kit.ship.agent_ship import carry_out, fed_by_sender
 from kit.ship.agent_trust import trusted_order
 from kit.ship.identity import SeenImage
+from kit.ship.lane_script import lane_argv
 from tests.unit.host.test_gather import ANSWER
 from tests.unit.ship.fake_image_engine import FakeImageEngine
 
@@ -36,6 +37,8 @@ class FakeHost:
     facts: dict[str, str] = field(default_factory=dict)
     """Answers that differ from the usual ones."""
     commands: list[Argv] = field(default_factory=list)
+    blob_bytes: int = 0
+    """Bytes of blobs that came over lanes."""
     received: int = 0
     """Bytes that came on standard input of kit's image and of the agent."""
     cut_after: int | None = None
@@ -73,7 +76,7 @@ class FakeHost:
         self.commands.append(argv)
         if argv[:2] == ("docker", "run"):
             assert on_line is not None
-            return self._agent(argv, b"".join(chunks), on_line)
+            return self._agent(argv, chunks, on_line)
         answer = self._answer(argv, iter(chunks))
         if on_line is None:
             return answer
@@ -81,13 +84,11 @@ class FakeHost:
             on_line(line)
         return Completed(answer.status, b"", answer.stderr)
 
-    def _answer(self, argv: Argv, chunks: Iterator[bytes]) -> Completed:  # noqa: PLR0911
+    def _answer(self, argv: Argv, chunks: Iterator[bytes]) -> Completed:
         if argv[:2] == ("sh", "-s"):
             return self._script(b"".join(chunks).decode())
         if argv[:2] == ("sh", "-c") and "sha256sum" in argv[2]:
             return self._take(Path(argv[-1]), chunks)
-        if argv[:3] == ("sh", "-c", 'cat >"$1"'):
-            return self._pour(Path(argv[-1]), chunks)
         if argv[:2] == ("sh", "-c"):
             (self.root / "partial").mkdir(parents=True, exist_ok=True)
             return Completed(0, b"", b"")
@@ -144,36 +145,93 @@ class FakeHost:
             Completed(0, _image_line(found).encode(), b"") if found else Completed(1, b"", b"No such image")
         )
 
-    def _pour(self, pipe: Path, chunks: Iterator[bytes]) -> Completed:
-        came = 0
-        with suppress(BrokenPipeError), pipe.open("wb", buffering=0) as sink:
-            for chunk in chunks:
-                sink.write(chunk)
-                came += len(chunk)
-                self.received += len(chunk)
-                if self.cut_after is not None and came >= self.cut_after:
-                    self.lost = True
-                    raise UnreachableError("the connection was lost", where=self.name)
-        return Completed(0, b"", b"")
+    def open_lane(self, argv: Argv, *, aes: bool = False, note: Callable[[str], None] = ignore) -> FakeLane:
+        """Return what takes in records as the shell on a host does."""
+        del aes, note
+        assert argv == lane_argv(str(self.root))
+        return FakeLane(self)
 
-    def _agent(self, argv: Argv, stdin: bytes, on_line: Callable[[bytes], None]) -> Completed:
+    def _agent(self, argv: Argv, chunks: Iterable[bytes], on_line: Callable[[bytes], None]) -> Completed:
         assert argv[-4:] == ("agent", "ship", "--root", str(self.root))
-        request = json.loads(stdin) | {"root": str(self.root)}
+        lines = iter(chunks)
+        request = json.loads(next(lines)) | {"root": str(self.root)}
 
         def emit(document: dict[str, Any]) -> None:
             on_line(json.dumps(document).encode())
 
         try:
-            emit({"result": self.carry_out(trusted_order(request, self.root), emit)})
+            order = trusted_order(request, self.root)
+            emit({"result": self.carry_out(order, emit, FakeInput(lines))})
         except KitError as error:
             if self.lost:
                 raise UnreachableError("the connection was lost", where=self.name) from error
             emit({"error": error_document(error)})
         return Completed(0, b"", b"")
 
-    def carry_out(self, order: Order, emit: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    def carry_out(
+        self, order: Order, emit: Callable[[dict[str, Any]], None], lines: FakeInput
+    ) -> dict[str, Any]:
         """Do what the agent does."""
-        return carry_out(order, self.engine, emit)
+        return carry_out(order, self.engine, emit, lambda intake: fed_by_sender(intake, lines, emit))
+
+
+class FakeInput:
+    """The control lines, as the agent reads them."""
+
+    def __init__(self, lines: Iterator[bytes]) -> None:
+        self._lines = lines
+
+    def readline(self, size: int, /) -> bytes:
+        del size
+        return next(self._lines, b"")
+
+
+class FakeLane:
+    """Takes in records as `lane_script.SCRIPT` does, until the line is cut."""
+
+    def __init__(self, host: FakeHost) -> None:
+        self._host = host
+        self._said: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._header = b""
+        self._left = 0
+        self._place = (host.root, 0)
+
+    def write(self, data: bytes) -> None:
+        """Take in a header, or bytes of the record that it announced."""
+        host = self._host
+        if host.lost:
+            raise UnreachableError("the connection was lost", where=host.name)
+        if not self._left:
+            name, offset, length = data.decode().split()
+            self._header, self._left = data, int(length)
+            self._place = (host.root / "partial" / name, int(offset))
+            return
+        host.received += len(data)
+        host.blob_bytes += len(data)
+        if host.cut_after is not None and host.blob_bytes >= host.cut_after:
+            host.lost = True
+        path, offset = self._place
+        with path.open("r+b" if path.exists() else "wb") as file:
+            file.seek(offset)
+            file.write(data)
+        self._place, self._left = (path, offset + len(data)), self._left - len(data)
+        if not self._left:
+            self._said.put(self._header.rstrip(b"\n"))
+
+    def send_file(self, path: Path, offset: int, length: int) -> int:
+        data = path.read_bytes()[offset : offset + length]
+        self.write(data)
+        return len(data)
+
+    def read_line(self) -> bytes:
+        return self._said.get()
+
+    def finish(self) -> Completed:
+        self._said.put(b"")
+        return Completed(0, b"", b"")
+
+    def abort(self) -> None:
+        self._said.put(b"")
 
 
 def _image_line(image: SeenImage) -> str:

@@ -83,7 +83,7 @@ def test_a_host_refuses_what_its_own_policy_does_not_let_in(
 def test_the_agent_refuses_before_it_asks_for_an_engine(source: BundleSource, host: FakeHost) -> None:
     policy(host, "require_signature: true\nallowed_signers: signers\n")
     request = order_document(
-        host_plan(source.manifest), Store(containerd=False, version="20.10"), source, "me", "pipe-00"
+        host_plan(source.manifest), Store(containerd=False, version="20.10"), source, "me"
     )
     stdin = io.BufferedReader(io.BytesIO(json.dumps(request).encode() + b"\n"))  # type: ignore[arg-type]
     out = io.BytesIO()

@@ -75,14 +75,14 @@ def test_a_partial_blob_goes_on_where_it_stopped(manifest: Manifest) -> None:
     blob = host_plan(manifest).sends[-1].blob
     plan = host_plan(manifest, have=Have(partial={blob.digest: blob.size - 3}))
     send = next(send for send in plan.sends if send.blob == blob)
-    assert (send.offset, send.size) == (blob.size - 3, 3)
+    assert (send.there, send.size) == (blob.size - 3, 3)
     assert plan.there_bytes == blob.size - 3
 
 
-def test_a_partial_blob_that_is_too_long_starts_anew(manifest: Manifest) -> None:
+def test_a_partial_blob_takes_whole_blocks_and_never_counts_for_more_than_it_is(manifest: Manifest) -> None:
     blob = host_plan(manifest).sends[-1].blob
     plan = host_plan(manifest, have=Have(partial={blob.digest: blob.size + 1}))
-    assert all(send.offset == 0 for send in plan.sends)
+    assert next(send for send in plan.sends if send.blob == blob).size == 0
 
 
 def test_a_blob_of_the_wrong_size_is_sent_again(manifest: Manifest) -> None:

@@ -1,0 +1,89 @@
+"""The sender's side of one talk with a host's agent: it asks for frames, and lanes carry them."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from kit.errors import KitError, UnreachableError
+from kit.ship.control import ControlLines
+from kit.ship.framed import framed_blob, needed_items
+from kit.ship.lanes import Lanes
+from kit.ship.needed_frames import cut_records, parse_need
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from kit.bundle.manifest import Blob
+    from kit.bundle.source import BundleSource
+    from kit.host.port import Host
+    from kit.ship.framed import FramedBlob
+    from kit.ship.lane_script import Record
+    from kit.ship.plan import HostPlan
+
+PATIENCE = 60.0
+"""Seconds that lanes may take to end after the agent has."""
+
+
+class Sending:
+    """Sends what an agent asks for. As a context it ends with the agent's call inside it.
+
+    What went wrong in sending then takes the place of what the agent made of its sudden end.
+    """
+
+    def __init__(
+        self, host: Host, root: str, source: BundleSource, plan: HostPlan, on_bytes: Callable[[int], None]
+    ) -> None:
+        self.control = ControlLines()
+        self._host = host
+        self._source = source
+        self._plan = plan
+        self._lanes = Lanes(host, root, source, on_bytes, self._wrote)
+        self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
+
+    def begin(self, said: Any) -> None:
+        """Send what the agent says that it needs, in a thread of its own."""
+        # One round at a time: an agent asks again when it has all of the last one.
+        if self._thread is not None:
+            self._thread.join()
+        self._thread = threading.Thread(target=self._run, args=(said,), daemon=True)
+        self._thread.start()
+
+    def _run(self, said: Any) -> None:
+        try:
+            blobs = self._blobs()
+            self._lanes.send(cut_records(parse_need(said, blobs, self._host.name), blobs))
+            self.control.say("sent")
+        except BaseException as failure:  # noqa: BLE001 - raised again where the talk ends
+            self._failure = failure
+            self.control.close()
+
+    def _blobs(self) -> dict[str, FramedBlob]:
+        def read(index: Blob) -> bytes:
+            return b"".join(self._source.read(index.digest))
+
+        items = needed_items(self._plan.loads, self._plan.trees)
+        return {digest: framed_blob(item, read) for digest, item in items.items()}
+
+    def _wrote(self, record: Record) -> None:
+        self.control.say("wrote", blob=record.digest, start=record.start, stop=record.stop)
+
+    def __enter__(self) -> Sending:  # noqa: PYI034 - Self is in typing from 3.11 on
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        del kind, trace
+        failure = self._failure  # Before lanes are ended from here, which they tell of too.
+        self._lanes.abort()
+        if self._thread is not None:
+            self._thread.join(PATIENCE)
+        # A host that is gone is told of by the call itself, if that failed too.
+        if failure is None or (raised is not None and isinstance(failure, UnreachableError)):
+            return
+        if raised is None and isinstance(failure, KitError):
+            return
+        raise failure from raised
