@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEFAULT_PORT = 22
+_SHA256_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Known:
 
     keys: tuple[HostKey, ...]
     revoked: tuple[HostKey, ...] = ()
+    fingerprint: str = ""
+    """Of a key, where that alone is known."""
 
 
 def lookup_name(address: str, port: int) -> str:
@@ -66,6 +69,16 @@ def parse_key(text: str) -> HostKey | None:
     if data[:4] != len(kind).to_bytes(4, "big") or data[4 : 4 + len(kind)] != kind:
         return None
     return HostKey(words[0], data)
+
+
+def parse_fingerprint(text: str) -> str | None:
+    """Return a fingerprint as `HostKey.fingerprint` gives it, or None when the text is none."""
+    kind, _, digest = text.strip().partition(":")
+    try:
+        data = base64.b64decode(digest.rstrip("=") + "=", validate=True)
+    except ValueError:
+        return None
+    return f"{kind}:{digest.rstrip('=')}" if kind == "SHA256" and len(data) == _SHA256_BYTES else None
 
 
 def find_known(texts: tuple[str, ...], name: str) -> Known:

@@ -27,9 +27,9 @@ from kit.host.port import ignore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kit.host.fabric_remote import Hop
     from kit.host.openssh_here import OpensshHere
     from kit.host.port import Argv, Lane
+    from kit.host.ssh_way import Hop
 
 GREETING = "kit-lane-1"
 """Said by the host when the command starts; what a login shell prints before it is passed over."""

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kit.host.fabric_remote import Hop
     from kit.host.port import Argv
+    from kit.host.ssh_way import Hop
 
 OLDEST = (7, 6)
 """Version of OpenSSH that knows all of _ALWAYS."""

@@ -157,7 +157,7 @@ class HostSpec(Section):
     identity: str | None = None
     """Private key file for SSH, relative to kit.yaml."""
     host_key: str | None = None
-    """Full host key line, e.g. `ssh-ed25519 AAAA…`; otherwise known_hosts decides."""
+    """The host's key, `ssh-ed25519 AAAA…`, or its fingerprint, `SHA256:…`; otherwise known_hosts decides."""
 
 
 class JobBase(Section):

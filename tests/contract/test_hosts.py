@@ -231,8 +231,7 @@ def test_an_unknown_key_is_refused_and_nothing_is_added(
     assert "unknown" in error.what
     assert kind in error.what
     assert "SHA256:" in error.what
-    assert f"ssh-keyscan -p 22 -t ed25519 {lab.address('old')} >> {known}" in error.fix
-    assert key in error.fix
+    assert f"echo '{lab.address('old')} {kind} {key}' >> {known}" in error.fix
     assert known.read_text() == ""
 
 
@@ -265,6 +264,41 @@ def test_a_key_in_kit_yaml_decides_alone(lab: Lab, tmp_path: Path, monkeypatch: 
     host = over_ssh(lab, "old", host_key=known_line(lab, "old"))
     assert host.run(("echo", "trusted")).text == "trusted"
     host.close()
+
+
+def put_host_key(lab: Lab, name: str, kind: str) -> str:
+    """Give a host another key beside the one it has; return its fingerprint."""
+    path = f"/etc/ssh/ssh_host_{kind}_key"
+    script = f"test -f {path} || ssh-keygen -q -t {kind} -N '' -f {path}; ssh-keygen -lf {path}.pub"
+    shown = lab.exec(name, ("sh", "-c", script)).split()[1]
+    lab.put(name, "/etc/ssh/sshd_config.d/another-key.conf", f"HostKey {path}\n".encode())
+    lab.exec(name, ("sh", "-c", "pkill -HUP -o sshd; sleep 1"))
+    return shown
+
+
+@pytest.mark.lab
+def test_a_fingerprint_in_kit_yaml_decides_alone(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KIT_KNOWN_HOSTS", str(tmp_path / "none"))
+    host = over_ssh(lab, "old", host_key=fingerprint(lab, "old"))
+    assert isinstance(host, FabricRemote)
+    assert host.verified_key.line == known_line(lab, "old")
+    host.close()
+    error = refusal(lab, "old", host_key=fingerprint(lab, "mid"))
+    assert "CHANGED" in error.what
+    assert "hosts.old.host_key" in error.what
+    assert fingerprint(lab, "old") in error.fix
+
+
+@pytest.mark.lab
+def test_a_fingerprint_may_be_of_any_of_a_hosts_keys(lab: Lab) -> None:
+    shown = put_host_key(lab, "mid", "rsa")
+    host = over_ssh(lab, "mid", host_key=shown)
+    assert isinstance(host, FabricRemote)
+    assert (host.verified_key.kind, host.verified_key.fingerprint) == ("ssh-rsa", shown)
+    host.close()
+    assert "CHANGED" in refusal(lab, "mid", host_key=fingerprint(lab, "old")).what
 
 
 @pytest.mark.lab

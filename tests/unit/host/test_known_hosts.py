@@ -6,7 +6,7 @@ import hmac
 
 import pytest
 
-from kit.host.known_hosts import HostKey, Known, find_known, lookup_name, parse_key
+from kit.host.known_hosts import HostKey, Known, find_known, lookup_name, parse_fingerprint, parse_key
 
 KIND = "ssh-ed25519"
 
@@ -33,6 +33,21 @@ def test_the_fingerprint_is_the_one_that_ssh_prints() -> None:
 @pytest.mark.parametrize("text", ["", "ssh-ed25519", "ssh-ed25519 !!!", "ssh-rsa " + key().line.split()[1]])
 def test_what_is_no_key_is_not_taken_for_one(text: str) -> None:
     assert parse_key(text) is None
+
+
+def test_a_fingerprint_is_told_from_what_is_none() -> None:
+    assert parse_fingerprint(f" {key().fingerprint}=\n") == key().fingerprint
+    md5 = "MD5:16:27:ac:a5:76:28:2d:36:63:1b:56:4d:eb:df:a6:48"
+    for text in (
+        "",
+        "SHA256:",
+        "SHA256:abc",
+        key().fingerprint[:-1],
+        key().fingerprint + "A",
+        md5,
+        key().line,
+    ):
+        assert parse_fingerprint(text) is None
 
 
 def test_a_port_other_than_22_is_part_of_the_name() -> None:

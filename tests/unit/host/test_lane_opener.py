@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from kit.errors import UnreachableError
-from kit.host.fabric_remote import Hop
 from kit.host.known_hosts import HostKey
 from kit.host.lane_opener import GREETING, LaneOpener, Reached
 from kit.host.lane_refusal import TRIES
 from kit.host.openssh_here import OpensshHere
 from kit.host.port import Argv, Lane
+from kit.host.ssh_way import Hop
 
 KEY = HostKey("ssh-ed25519", b"\0\0\0\x0bssh-ed25519host")
 BUSY = "kex_exchange_identification: Connection closed by remote host"

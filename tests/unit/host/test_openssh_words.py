@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kit.host.fabric_remote import Hop
 from kit.host.known_hosts import HostKey, find_known
 from kit.host.openssh_words import LaneRoute, known_text, parse_version, ssh_words
+from kit.host.ssh_way import Hop
 
 ED25519 = HostKey("ssh-ed25519", b"\0\0\0\x0bssh-ed25519host")
 RSA = HostKey("ssh-rsa", b"\0\0\0\x07ssh-rsagate")
