@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from kit.cli.failure import error_document, report_failure
+from kit.cli.logins import asking_connect, asking_toolbox
 from kit.cli.opening import local_manifest, open_bundle_here, open_project
 from kit.cli.options import DEFAULT_FILE, Bundle, DryRun, File, HostNames, Json
 from kit.cli.output import bytes_text, plain, show, shown_progress, table
@@ -27,7 +28,6 @@ def ship(
     dry_run: DryRun = False,
 ) -> None:
     """Send each host what it lacks, verify it there, and load it."""
-    from kit.host.connect import connect
     from kit.run.fleet import chosen_hosts
     from kit.workflow.ship_project import plan_project_ship, ship_project
 
@@ -37,11 +37,12 @@ def ship(
     told = plain(found.provenance)
     head = f"{found.source.manifest.name}: {found.provenance.text}"
     if dry_run:
-        plan = plan_project_ship(loaded, found.source, names, connect)
+        with asking_connect() as connect:
+            plan = plan_project_ship(loaded, found.source, names, connect)
         show({**_document(plan), **told}, lambda _: (head, *_planned(plan)), as_json=as_json)
         _end_with(plan.failures)
         return
-    with shown_progress() as progress:
+    with shown_progress() as progress, asking_connect(progress) as connect:
         progress.note(head)
         result = ship_project(loaded, found.source, names, connect, progress)
     found.accept()
@@ -99,11 +100,12 @@ def check(
     """Tell whether every host is fit for its jobs; exit code 5 when one is not."""
     from kit.run.check_hosts import check_hosts
     from kit.run.fleet import chosen_hosts
-    from kit.run.machine import real_toolbox
 
     loaded = open_project(file)
     names = chosen_hosts(loaded, tuple(host or ()))
-    result = check_hosts(loaded, names, local_manifest(file, bundle), real_toolbox())
+    manifest = local_manifest(file, bundle)
+    with asking_toolbox() as toolbox:
+        result = check_hosts(loaded, names, manifest, toolbox)
     show(result, _checked, as_json=as_json)
     if result.exit_code:
         raise typer.Exit(result.exit_code)

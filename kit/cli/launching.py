@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kit.cli.logins import asking_toolbox
 from kit.cli.opening import local_manifest, open_project
 from kit.cli.options import DEFAULT_FILE, Bundle, DryRun, File, HostNames, Json, complete_job
 from kit.cli.options import JobName as Job
@@ -57,14 +58,13 @@ def up(
     dry_run: DryRun = False,
 ) -> None:
     """Launch a job, and wait until it is done or really works."""
-    from kit.run.machine import real_toolbox
     from kit.run.up import UpRequest, up
 
     request = UpRequest(job, secrets.token_hex(2), dry_run=dry_run, detach=detach, timeout=timeout)
     loaded = open_project(file)
     manifest = local_manifest(file, bundle)
-    with shown_progress() as progress:
-        result = up(loaded, request, manifest, real_toolbox(), progress)
+    with shown_progress() as progress, asking_toolbox(progress) as toolbox:
+        result = up(loaded, request, manifest, toolbox, progress)
     show(result, _up_lines, as_json=as_json)
 
 
@@ -117,12 +117,13 @@ def down(
     """End a job, or all of them; what they made stays."""
     from kit.run.down import down, require_choice
     from kit.run.fleet import chosen_hosts
-    from kit.run.machine import real_toolbox
 
     loaded = open_project(file)
     chosen = require_choice(loaded.project, job, every=every)
     names = chosen_hosts(loaded, tuple(host or ()))
-    show(down(loaded, names, chosen, real_toolbox(), dry_run=dry_run), _down_lines, as_json=as_json)
+    with asking_toolbox() as toolbox:
+        result = down(loaded, names, chosen, toolbox, dry_run=dry_run)
+    show(result, _down_lines, as_json=as_json)
 
 
 def _down_lines(result: DownResult) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kit.cli.logins import asking_toolbox
 from kit.cli.opening import open_project
 from kit.cli.options import DEFAULT_FILE, DryRun, File, HostNames, Json
 from kit.cli.options import JobName as Job
@@ -36,12 +37,12 @@ def status(
 ) -> None:
     """Show hosts, runs and containers; exit code 4 when a host does not answer."""
     from kit.run.fleet import chosen_hosts
-    from kit.run.machine import real_toolbox
     from kit.run.status import status
 
     loaded = open_project(file)
     names = chosen_hosts(loaded, tuple(host or ()))
-    result = status(loaded, names, real_toolbox(), every_run=every_run)
+    with asking_toolbox() as toolbox:
+        result = status(loaded, names, toolbox, every_run=every_run)
     show(result, _status_lines, as_json=as_json)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
@@ -88,14 +89,15 @@ def logs(
 ) -> None:
     """Print what a job's containers wrote."""
     from kit.run.logs import choose_logs, collect_lines, logs
-    from kit.run.machine import real_toolbox
 
     loaded = open_project(file)
     request = choose_logs(loaded, job, tuple(host or ()), tail, follow=follow)
     if as_json and follow:
         raise ConfigError("--json writes one document, so it cannot follow", where="kit logs")
     if as_json:
-        show(collect_lines(loaded, request, real_toolbox()), lambda _: (), as_json=True)
+        with asking_toolbox() as toolbox:
+            lines = collect_lines(loaded, request, toolbox)
+        show(lines, lambda _: (), as_json=True)
         return
 
     def say(line: LogLine) -> None:
@@ -103,7 +105,8 @@ def logs(
         sys.stdout.write(f"{mark}{line.text}\n")
         sys.stdout.flush()
 
-    logs(loaded, request, real_toolbox(), say)
+    with asking_toolbox() as toolbox:
+        logs(loaded, request, toolbox, say)
 
 
 def collect(
@@ -111,10 +114,10 @@ def collect(
 ) -> None:
     """Bring home a run's record, its logs and what it made, each file verified."""
     from kit.run.collect import collect
-    from kit.run.machine import real_toolbox
 
-    with shown_progress() as progress:
-        result = collect(open_project(file), job, out, real_toolbox(), progress, dry_run=dry_run)
+    loaded = open_project(file)
+    with shown_progress() as progress, asking_toolbox(progress) as toolbox:
+        result = collect(loaded, job, out, toolbox, progress, dry_run=dry_run)
     show(result, _collect_lines, as_json=as_json)
 
 
@@ -146,7 +149,6 @@ def ask(
 ) -> None:
     """Ask a served model; the answer is written as it comes."""
     from kit.run.ask import Question, ask
-    from kit.run.machine import real_toolbox
 
     asked = Question(question, system, max_tokens, temperature, think=not no_think)
 
@@ -154,7 +156,9 @@ def ask(
         sys.stdout.write(text)
         sys.stdout.flush()
 
-    result = ask(open_project(file), job, asked, real_toolbox(), None if as_json else say)
+    loaded = open_project(file)
+    with asking_toolbox() as toolbox:
+        result = ask(loaded, job, asked, toolbox, None if as_json else say)
     show(result, _end_of_answer, as_json=as_json)
 
 

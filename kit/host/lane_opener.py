@@ -111,6 +111,8 @@ class LaneOpener:
             self._folder.cleanup()
 
     def _by_openssh(self, argv: Argv, *, aes_there: bool) -> Lane | None:
+        if any(hop.typed for hop in self._reached().hops):
+            self._useless = "ssh cannot be given what was typed for the login"
         ssh = None if self._useless else self._find()
         if ssh is None:
             self._useless = self._useless or "this machine has no OpenSSH of 7.6 or later"

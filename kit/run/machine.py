@@ -99,9 +99,8 @@ class Toolbox:
     clock: Clock = time
 
 
-def real_toolbox() -> Toolbox:
-    """Return the toolbox that reaches real hosts."""
-    from kit.host.connect import connect
+def real_toolbox(connect: Callable[..., Host]) -> Toolbox:
+    """Return the toolbox that reaches real hosts, by `kit.host.connect.connect` or what goes before it."""
     from kit.host.gather import gather_facts
 
     return Toolbox(connect, gather_facts, ImageAgent)

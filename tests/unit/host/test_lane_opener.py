@@ -69,14 +69,18 @@ class Door:
     """A LaneOpener, and what it did."""
 
     def __init__(
-        self, *said: str, ssh: OpensshHere | None = OPENSSH, paramiko: FakeParamiko | None = None
+        self,
+        *said: str,
+        ssh: OpensshHere | None = OPENSSH,
+        paramiko: FakeParamiko | None = None,
+        typed: bool = False,
     ) -> None:
         self.started: list[FakeSsh] = []
         self.pauses: list[float] = []
         self.notes: list[str] = []
         self.paramiko = paramiko or FakeParamiko()
         self.said = iter(said)
-        hops = (Hop("gpu1", "10.0.0.11", 22, "ops", KEY),)
+        hops = (Hop("gpu1", "10.0.0.11", 22, "ops", KEY, typed),)
         reached = Reached(
             hops, None, None, own_proxy=False, own_ciphers=False, connect_timeout=9, keepalive=9
         )
@@ -103,6 +107,13 @@ def test_a_lane_is_an_ssh_that_knows_the_verified_key_alone() -> None:
     door.opener.close()
     assert door.started[0].aborted
     assert not door.started[0].known.parent.exists()
+
+
+def test_a_login_that_took_a_typed_secret_is_left_to_paramiko() -> None:
+    door = Door("", typed=True)
+    door.open()
+    assert (door.started, door.paramiko.separate) == ([], 1)
+    assert "typed" in door.notes[0]
 
 
 def test_what_is_meant_for_kit_alone_ssh_does_not_see(monkeypatch: pytest.MonkeyPatch) -> None:
