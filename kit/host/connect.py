@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError
-from kit.host.known_hosts import DEFAULT_PORT, HostKey, parse_fingerprint, parse_key
+from kit.host.known_hosts import HostKey, parse_fingerprint, parse_key
 from kit.host.secrets import Secrets
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def connect(name: str, spec: HostSpec, project_folder: Path, secrets: Secrets | 
         name=name,
         address=spec.address,
         user=spec.user,
-        port=None if spec.port == DEFAULT_PORT else spec.port,
+        port=spec.port,
         identity=_identity(name, spec, project_folder),
         host_key=key,
         fingerprint=fingerprint,

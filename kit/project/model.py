@@ -146,7 +146,8 @@ class HostSpec(Section):
 
     address: str
     user: str | None = None
-    port: Port = 22
+    port: Port | None = None
+    """None lets ~/.ssh/config decide."""
     root: AbsolutePath = "/aisys/kit"
     """Folder on the host that holds everything kit puts there."""
     gpus: Gpus = 0

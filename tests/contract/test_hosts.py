@@ -360,7 +360,9 @@ def test_a_name_and_an_alias_in_the_ssh_configuration_count(
 
 @pytest.mark.lab
 def test_a_login_that_is_refused_says_so(lab: Lab) -> None:
-    assert "login was refused" in refusal(lab, "old", user="nobody-of-that-name").what
+    error = refusal(lab, "old", user="nobody-of-that-name")
+    assert "was refused" in error.what
+    assert "it takes publickey" in error.why
 
 
 @pytest.mark.lab
