@@ -12,7 +12,7 @@ from kit.cli.failure import error_document, report_failure
 from kit.cli.logins import asking_connect, asking_toolbox
 from kit.cli.opening import local_manifest, open_bundle_here, open_project
 from kit.cli.options import DEFAULT_FILE, Bundle, DryRun, File, HostNames, Json
-from kit.cli.output import bytes_text, plain, show, shown_progress, table
+from kit.cli.output import bytes_text, plain, show, shown_hosts, table
 from kit.errors import KitError
 
 if TYPE_CHECKING:
@@ -42,9 +42,13 @@ def ship(
         show({**_document(plan), **told}, lambda _: (head, *_planned(plan)), as_json=as_json)
         _end_with(plan.failures)
         return
-    with shown_progress() as progress, asking_connect(progress) as connect:
+    with shown_hosts(as_json=as_json) as progress, asking_connect(progress) as connect:
         progress.note(head)
-        result = ship_project(loaded, found.source, names, connect, progress)
+
+        def on_plan(plan: ShipPlan) -> None:
+            progress.plan(_document(plan), tuple(_planned_briefly(plan)))
+
+        result = ship_project(loaded, found.source, names, connect, progress, on_plan)
     found.accept()
     show({**_document(result), **told}, lambda _: (head, *_shipped(result)), as_json=as_json)
     _end_with(result.failures)
@@ -76,6 +80,13 @@ def _planned(plan: ShipPlan) -> Iterator[str]:
             yield "  kit's own image first"
         yield from (f"  load {tag}" for tag in step.loads)
         yield from (f"  place {tree}" for tree in step.trees)
+
+
+def _planned_briefly(plan: ShipPlan) -> Iterator[str]:
+    for step in plan.hosts:
+        if step.send_bytes:
+            there = bytes_text(step.there_bytes)
+            yield f"{step.host}: sends {bytes_text(step.send_bytes)}; {there} are there"
 
 
 def _shipped(shipped: Shipped) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
@@ -51,6 +51,12 @@ class HostBars:
         """Lengthen a host's bar."""
         with self._rows.lock:
             self._rows.sent(host, amount)
+
+    def plan(self, document: dict[str, Any], lines: tuple[str, ...]) -> None:
+        """Show what is going to be done."""
+        del document
+        for line in lines:
+            self.note(line)
 
     def note(self, text: str) -> None:
         """Print the line above the rows."""

@@ -45,6 +45,12 @@ class HostEvents:
             self._rows.sent(host, amount)
             self._progress(host, wait=SECONDS_BETWEEN_EVENTS)
 
+    def plan(self, document: dict[str, Any], lines: tuple[str, ...]) -> None:
+        """Write event `plan`: what `--dry-run --json` tells."""
+        del lines
+        with self._rows.lock:
+            self._write({"event": "plan", "plan": document})
+
     def note(self, text: str) -> None:
         """Write event `note`."""
         with self._rows.lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from kit.cli.harmless import one_line
 from kit.cli.host_rows import AT_WORK, ENDED, Rows, amount_text, time_text
@@ -46,6 +46,12 @@ class HostLines:
             row = self._rows.sent(host, amount)
             if row.phase == "send" and self._due(host):
                 self._write(f"{host}: {amount_text(row)}{self._speed(row)}")
+
+    def plan(self, document: dict[str, Any], lines: tuple[str, ...]) -> None:
+        """Show what is going to be done."""
+        del document
+        for line in lines:
+            self.note(line)
 
     def note(self, text: str) -> None:
         """Write the line."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from kit.errors import KitError, UnreachableError
+from kit.progress import NoProgress
 from kit.ship.shipment import PlannedHost, Shipment, plan_one
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from kit.bundle.manifest import Manifest
     from kit.bundle.source import BundleSource
     from kit.host.port import Host
-    from kit.progress import Progress
+    from kit.progress import HostProgress
     from kit.project.model import HostSpec
     from kit.ship.receipt import Receipt
     from kit.ship.wanted import Wanted
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "Planned", "PlannedHost", "first_failure", "plan_hosts", "ship_bundle", "ship_planned"]
 
 _T = TypeVar("_T")
+SILENT = NoProgress()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +91,21 @@ def plan_hosts(
     hosts: Mapping[str, Host],
     specs: Mapping[str, HostSpec],
     wanted: Mapping[str, Wanted],
+    progress: HostProgress = SILENT,
 ) -> Planned:
     """Return what a ship would do on each host; nothing is changed there.
 
     Raises UnfitError when a host cannot take it, ConfigError when the bundle lacks something,
     UnreachableError when none answers.
     """
-    planned, failures = _parted(
-        _in_parallel(hosts, lambda name: plan_one(manifest, hosts[name], specs[name], wanted[name]))
-    )
+
+    def one(name: str) -> PlannedHost:
+        progress.phase(name, "have")
+        found = plan_one(manifest, hosts[name], specs[name], wanted[name])
+        progress.phase(name, "plan", send_bytes=found.plan.send_bytes)
+        return found
+
+    planned, failures = _parted(_in_parallel(hosts, one))
     if not planned or not all(isinstance(error, UnreachableError) for error in failures.values()):
         unfit = {n: error for n, error in failures.items() if not isinstance(error, UnreachableError)}
         raise first_failure(unfit or failures)
@@ -110,7 +118,7 @@ def ship_planned(
     specs: Mapping[str, HostSpec],
     wanted: Mapping[str, Wanted],
     planned: Planned,
-    progress: Progress,
+    progress: HostProgress,
 ) -> Outcome:
     """Take to each host what it wants out of the bundle; return how that ended, on each.
 
@@ -122,8 +130,7 @@ def ship_planned(
         try:
             return shipment.carry_out(planned.hosts[name])
         except KitError as error:
-            if len(planned.hosts) > 1:
-                progress.note(f"{name} is passed by: {error.what}")
+            progress.phase(name, "failed", text=error.what)
             raise
 
     going = {name: hosts[name] for name in planned.hosts}
@@ -136,13 +143,13 @@ def ship_bundle(
     hosts: Mapping[str, Host],
     specs: Mapping[str, HostSpec],
     wanted: Mapping[str, Wanted],
-    progress: Progress,
+    progress: HostProgress,
 ) -> tuple[Receipt, ...]:
     """Plan for all hosts and ship to all; return a receipt for each.
 
     Raises UnfitError before anything changed; what failed on any host when all have ended.
     """
-    planned = plan_hosts(source.manifest, hosts, specs, wanted)
+    planned = plan_hosts(source.manifest, hosts, specs, wanted, progress)
     outcome = ship_planned(source, hosts, specs, wanted, planned, progress)
     if outcome.failures:
         raise first_failure(outcome.failures)

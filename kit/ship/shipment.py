@@ -25,10 +25,14 @@ if TYPE_CHECKING:
     from kit.bundle.source import BundleSource
     from kit.host.facts import HostFacts
     from kit.host.port import Host
-    from kit.progress import Progress
+    from kit.progress import HostProgress
     from kit.project.model import HostSpec
     from kit.ship.wanted import Wanted
 
+AGENT_PHASES = ("assemble", "send", "load", "place")
+"""Phases that a host's agent may tell of."""
+TEXT_LIMIT = 200
+"""Most characters of what it says about one."""
 ROUNDS = 3
 """Times that a host is asked anew when something there turned out damaged."""
 
@@ -62,20 +66,19 @@ class Shipment:
     """One host's share of a ship."""
 
     def __init__(
-        self, source: BundleSource, host: Host, spec: HostSpec, wanted: Wanted, progress: Progress
+        self, source: BundleSource, host: Host, spec: HostSpec, wanted: Wanted, progress: HostProgress
     ) -> None:
         self.source = source
         self.host = host
         self.spec = spec
         self.wanted = wanted
         self.progress = progress
-        self.task = f"ship {host.name}"
         self.sent = 0
         self._accepted = False
 
     def _advance(self, size: int) -> None:
         self.sent += size
-        self.progress.advance(self.task, size)
+        self.progress.sent(self.host.name, size)
 
     def _event(self, event: dict[str, Any], sending: Sending) -> None:
         kind = event.get("event")
@@ -84,12 +87,16 @@ class Shipment:
         elif kind == "need":
             sending.begin(event.get("blobs"))
         elif kind == "loading":
-            self.progress.note(f"{self.host.name}: loading {str(event.get('image'))[:200]}")
+            self.progress.phase(self.host.name, "load", text=str(event.get("image"))[:TEXT_LIMIT])
+        elif kind == "placing":
+            self.progress.phase(self.host.name, "place", text=str(event.get("tree"))[:TEXT_LIMIT])
+        elif kind == "phase" and event.get("phase") in AGENT_PHASES:
+            self.progress.phase(self.host.name, event["phase"])
 
     def carry_out(self, planned: PlannedHost) -> Receipt:
         """Send, load and place; return the receipt."""
         started = time.monotonic()
-        self.progress.start(self.task, planned.plan.send_bytes)
+        self.progress.phase(self.host.name, "send", send_bytes=planned.plan.send_bytes)
         try:
             result = self._rounds(planned)
         except UnreachableError as error:
@@ -99,9 +106,9 @@ class Shipment:
                 why=error.why or error.what,
                 fix="run kit ship again; it goes on where it stopped",
             ) from error
-        finally:
-            self.progress.finish(self.task)
-        return _receipt(self.host.name, planned.plan, self.sent, result, time.monotonic() - started)
+        receipt = _receipt(self.host.name, planned.plan, self.sent, result, time.monotonic() - started)
+        self.progress.phase(self.host.name, "done")
+        return receipt
 
     def _rounds(self, planned: PlannedHost) -> dict[str, Any]:
         prepare_root(self.host, self.spec.root, planned.facts.user)

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from kit.bundle.source import BundleSource
     from kit.errors import KitError
     from kit.host.port import Host
-    from kit.progress import Progress
+    from kit.progress import HostProgress
     from kit.project.load import LoadedProject
     from kit.run.fleet import Reached
     from kit.ship.receipt import Receipt
-    from kit.ship.ship import PlannedHost
+    from kit.ship.ship import Planned, PlannedHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +75,21 @@ def ship_project(
     source: BundleSource,
     names: tuple[str, ...],
     connect: Callable[..., Host],
-    progress: Progress,
+    progress: HostProgress,
+    on_plan: Callable[[ShipPlan], None] = lambda _: None,
 ) -> Shipped:
     """Take to each host what it lacks; one that does not answer, or fails on the way, is passed by.
+
+    `on_plan` hears what is going to be done, before it is.
 
     Raises UnfitError before anything changed, UnreachableError when no host answers, ConfigError.
     """
     specs, wanted = loaded.project.hosts, wanted_by_host(loaded.project)
     with _answering(loaded, names, connect) as reached:
         for name, error in reached.failures.items():
-            progress.note(f"{name} is passed by: {error.what}")
-        planned = plan_hosts(source.manifest, reached.hosts, specs, wanted)
+            progress.phase(name, "failed", text=error.what)
+        planned = plan_hosts(source.manifest, reached.hosts, specs, wanted, progress)
+        on_plan(_ship_plan(reached, planned))
         outcome = ship_planned(source, reached.hosts, specs, wanted, planned, progress)
     sent = sum(receipt.sent_bytes for receipt in outcome.receipts)
     return Shipped(sent, outcome.receipts, {**reached.failures, **outcome.failures})
@@ -98,6 +102,10 @@ def plan_project_ship(
     wanted = wanted_by_host(loaded.project)
     with _answering(loaded, names, connect) as reached:
         planned = plan_hosts(source.manifest, reached.hosts, loaded.project.hosts, wanted)
+    return _ship_plan(reached, planned)
+
+
+def _ship_plan(reached: Reached, planned: Planned) -> ShipPlan:
     steps = tuple(_step(host) for host in planned.hosts.values())
     return ShipPlan(sum(step.send_bytes for step in steps), steps, {**reached.failures, **planned.failures})
 

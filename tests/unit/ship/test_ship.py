@@ -22,16 +22,19 @@ class CountingProgress(NoProgress):
     """Adds up what was reported."""
 
     def __init__(self) -> None:
+        self.phases: list[tuple[str, str]] = []
         self.totals: dict[str, int] = {}
         self.done: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def start(self, task: str, total: int | None = None) -> None:
-        self.totals[task] = total or 0
+    def phase(self, host: str, phase: str, *, send_bytes: int | None = None, text: str = "") -> None:
+        self.phases.append((phase, text))
+        if send_bytes is not None:
+            self.totals[host] = send_bytes
 
-    def advance(self, task: str, amount: int) -> None:
+    def sent(self, host: str, amount: int) -> None:
         with self._lock:
-            self.done[task] = self.done.get(task, 0) + amount
+            self.done[host] = self.done.get(host, 0) + amount
 
 
 @pytest.fixture
@@ -84,7 +87,20 @@ def test_a_bare_host_ends_up_with_all_that_it_wants(source: BundleSource, host: 
     assert (host.root / "models/tiny/config.json").read_bytes() == b'{"hidden_size": 64}'
     assert (host.root / "bin/kit").stat().st_mode & 0o111
     assert receipt.there_bytes == 0
-    assert progress.totals == progress.done == {"ship gpu1": receipt.sent_bytes}
+    assert progress.totals == progress.done == {"gpu1": receipt.sent_bytes}
+    assert list(dict.fromkeys(phase for phase, _ in progress.phases)) == [
+        "have",
+        "plan",
+        "send",
+        "assemble",
+        "load",
+        "place",
+        "done",
+    ]
+    train = source.manifest.image("train")
+    assert train is not None
+    assert ("load", train.identity_tag) in progress.phases
+    assert ("place", "tiny") in progress.phases
     assert len(list((host.root / "receipts").iterdir())) == 1
 
 

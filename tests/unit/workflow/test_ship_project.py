@@ -33,12 +33,13 @@ hosts:
 """
 
 
-class Notes(NoProgress):
+class Phases(NoProgress):
     def __init__(self) -> None:
-        self.notes: list[str] = []
+        self.phases: list[tuple[str, str, str]] = []
 
-    def note(self, text: str) -> None:
-        self.notes.append(text)
+    def phase(self, host: str, phase: str, *, send_bytes: int | None = None, text: str = "") -> None:
+        del send_bytes
+        self.phases.append((host, phase, text))
 
 
 @pytest.fixture
@@ -84,11 +85,11 @@ def test_a_host_that_does_not_answer_is_passed_by_and_told_of(
     source: BundleSource, loaded: LoadedProject, connect: Connect
 ) -> None:
     connect.raises["gpu1"] = GONE
-    progress = Notes()
+    progress = Phases()
     shipped = ship_project(loaded, source, ("gpu1", "gpu2"), connect, progress)
     assert [receipt.host for receipt in shipped.hosts] == ["gpu2"]
     assert shipped.failures == {"gpu1": GONE}
-    assert progress.notes[0] == "gpu1 is passed by: it does not answer over SSH"
+    assert progress.phases[0] == ("gpu1", "failed", "it does not answer over SSH")
     assert not connect.hosts["gpu1"].root.exists()
 
 
