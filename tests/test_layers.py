@@ -121,6 +121,7 @@ def test_the_drawing_has_no_circle() -> None:
 DOORS = {
     "workflow/open_trusted.py": "what a user names is held against this machine's policies here",
     "workflow/compare_places.py": "with the same policies, but for age: comparing an old one is its purpose",
+    "workflow/load_bundle.py": "on a host, held against the host's own policy too, as a shipment is",
     "workflow/make_bundle.py": "what was packed just now",
     "workflow/prune_project.py": "what its lock names is kept; nothing else is done with the bundle",
     "workflow/sign_bundle.py": "a wrong signature is what it replaces; nothing else is done with the bundle",

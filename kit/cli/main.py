@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kit.cli import agent, crossing, launching, preparing, pruning, reading, signing, watching
+from kit.cli import agent, crossing, launching, media, preparing, pruning, reading, signing, watching
 from kit.cli.group import KitGroup
 
 EXIT_CODES = """Exit codes: 0 done, 1 a bug in kit, 2 wrong usage or configuration, 3 verification
@@ -23,7 +23,9 @@ COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (reading.verify, "kit verify -b crossing.tar"),
     (reading.diff, "kit diff crossing-1.tar crossing-2.tar"),
     (reading.recover, "kit recover -b crossing.tar.volumes.json"),
+    (media.starter, "kit starter -b crossing.tar"),
     (crossing.ship, "kit ship -b crossing.tar --host gpu1"),
+    (media.load, "kit load /media/disk/crossing.tar"),
     (crossing.check, "kit check"),
     (launching.plan, "kit plan train --offline"),
     (launching.up, "kit up train"),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kit.cli.media import starter_lines
 from kit.cli.opening import open_project
 from kit.cli.options import DEFAULT_FILE, DryRun, File, Json
-from kit.cli.output import bytes_text, show, shown_progress, table, volumes_text
+from kit.cli.output import bytes_text, plain, show, shown_progress, table, volumes_text
 from kit.cli.signing import SignKey, signer_for
 
 if TYPE_CHECKING:
@@ -117,12 +118,17 @@ def bundle(
         int, typer.Option("--parity", help="Add volumes so that this many may be lost.", min=0)
     ] = 0,
     sign: SignKey = None,
+    starter: Annotated[
+        bool,
+        typer.Option("--starter", help="Put kit's image and load.sh beside it, for hosts that have no kit."),
+    ] = False,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
     """Build, fetch and pack everything that kit.lock pins; with --sign, sign it."""
+    from kit import __version__
     from kit.workflow.bundle_places import Wanted
-    from kit.workflow.make_bundle import make_bundle, plan_bundle, real_tools
+    from kit.workflow.make_bundle import make_bundle, plan_bundle, real_tools, starter_of
 
     loaded = open_project(file)
     wanted = Wanted(tuple(out or ()), volume_size, parity)
@@ -133,7 +139,10 @@ def bundle(
             show(plan_bundle(loaded, wanted), _planned, as_json=as_json)
             return
         result = make_bundle(loaded, wanted, tools, progress)
-    show(result, _made, as_json=as_json)
+        written = starter_of(result, __version__, progress) if starter else None
+    document = plain(result) | ({"starter": plain(written)} if written else {})
+    lines = [*_made(result), *(starter_lines(written) if written else ())]
+    show(document, lambda _: lines, as_json=as_json)
 
 
 def _planned(plan: BundlePlan) -> Iterator[str]:

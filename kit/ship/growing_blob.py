@@ -66,7 +66,7 @@ class GrowingBlob:
         offset, length = self.framed.extent(frame, frame + 1)
         return b"".join(self._pieces(offset, length))
 
-    def write(self, frame: int, data: bytes) -> None:
+    def write(self, frame: int, data: bytes | memoryview) -> None:
         """Write a frame, which must have its digest. Raises VerificationError, UnfitError, TransferError."""
         record = self.framed.frames[frame]
         if len(data) != record.stored_size or hashlib.sha256(data).digest() != record.stored:

@@ -83,6 +83,10 @@ class Intake:
             if not growing.missing():
                 self._prove_soon(digest)
 
+    def framed(self, digest: str) -> FramedBlob:
+        """Return a wanted blob with its frames. Raises KeyError."""
+        return self._blobs[digest]
+
     def need(self) -> dict[str, FrameRanges]:
         """Return the frames that are still missing, by blob."""
         found = {digest: growing.missing() for digest, growing in self._growing.items()}
@@ -97,7 +101,7 @@ class Intake:
         self._tell(digest, start, stop)
         self._hash_soon(digest)
 
-    def write(self, digest: str, frame: int, data: bytes) -> None:
+    def write(self, digest: str, frame: int, data: bytes | memoryview) -> None:
         """Write a frame that came to this process. Raises VerificationError, UnfitError, TransferError."""
         growing = self._growing.get(digest)
         if growing is None or not 0 <= frame < len(growing.framed):

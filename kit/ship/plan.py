@@ -100,20 +100,25 @@ def _send(blob: Blob, have: Have) -> Send:
     return Send(blob, min(have.partial.get(blob.digest, 0), blob.size))
 
 
-def plan_host(manifest: Manifest, wanted: Wanted, facts: HostFacts, have: Have) -> HostPlan:
-    """Return the steps for one host. Raises ConfigError when the bundle lacks something wanted."""
+def plan_host(
+    manifest: Manifest, wanted: Wanted, facts: HostFacts, have: Have, *, kit_first: bool = True
+) -> HostPlan:
+    """Return the steps for one host. Raises ConfigError when the bundle lacks something wanted.
+
+    kit's own image goes before all else, as an archive; unless `kit_first`, it comes as every image does.
+    """
     images, trees = images_of(manifest, wanted), trees_in(manifest, wanted)
     kit = next(image for image in images if image.name == KIT_IMAGE)
     present = tuple(image for image in images if is_there(image, have.images))
-    loads = tuple(image for image in images if image not in present and image is not kit)
+    lacking = tuple(image for image in images if image not in present)
+    loads = tuple(image for image in lacking if image is not kit or not kit_first)
     needed = needed_items(loads, trees).values()
     lacks = [item for item in needed if have.blobs.get(item.digest) != item.size]
     keeps = tuple(blob_of_item(item) for item in needed if item not in lacks)
     sends = tuple(_send(blob_of_item(item), have) for item in lacks)
     indexes = dict.fromkeys(index for item in lacks if (index := index_of_item(item)) is not None)
-    archive = 0 if kit in present else archive_size(kit, store_of(facts))
+    archive = archive_size(kit, store_of(facts)) if kit in lacking and kit_first else 0
     containerd = facts.containerd_store
-    incoming = loads if kit in present else (kit, *loads)
     return HostPlan(
         host=facts.host,
         kit=kit,
@@ -125,7 +130,7 @@ def plan_host(manifest: Manifest, wanted: Wanted, facts: HostFacts, have: Have) 
         present=present,
         trees=trees,
         disk_bytes=sum(send.size for send in sends) + archive,
-        engine_bytes=sum(_engine_need(image, have, containerd_store=containerd) for image in incoming),
+        engine_bytes=sum(_engine_need(image, have, containerd_store=containerd) for image in lacking),
     )
 
 

@@ -45,11 +45,16 @@ class PlannedHost:
     plan: HostPlan
 
 
-def plan_one(manifest: Manifest, host: Host, spec: HostSpec, wanted: Wanted) -> PlannedHost:
-    """Return what would be done on a host. Raises UnfitError, UnreachableError, ConfigError."""
+def plan_one(
+    manifest: Manifest, host: Host, spec: HostSpec, wanted: Wanted, *, kit_first: bool = True
+) -> PlannedHost:
+    """Return what would be done on a host, as `plan_host` has it.
+
+    Raises UnfitError, UnreachableError, ConfigError.
+    """
     facts, have = ask_host(host, spec, images_of(manifest, wanted), trees_in(manifest, wanted))
     require_fit(check(facts, spec, Needs()))
-    plan = plan_host(manifest, wanted, facts, have)
+    plan = plan_host(manifest, wanted, facts, have, kit_first=kit_first)
     require_room(plan, facts)
     return PlannedHost(facts, plan)
 

@@ -10,6 +10,8 @@ HOME = "/home/kit"
 """Home folder in kit's image."""
 HOST_ROOT = "/host"
 """Where the host's own root is in the container."""
+ROOT_VARIABLE = "KIT_ROOT"
+"""In the container, names kit's folder on the host: the one folder there that it may write."""
 
 _HEAD = """\
 #!/bin/sh
@@ -85,7 +87,7 @@ if [ -S "$SSH_AUTH_SOCK" ]; then set -- -v "$SSH_AUTH_SOCK:$agent" -e "SSH_AUTH_
 exec $docker run --rm -i $terminal --pull never --network host --log-driver none \\
   --user "$uid:$gid" --group-add "$(stat -L -c %g "$socket")" \\
   -e "USER=$user" -e "LOGNAME=$user" --device-cgroup-rule "c *:* rw" \\
-  -v /:{host_root} -e {variable}={host_root} \\
+  -v /:{host_root} -e {variable}={host_root} -e "{own}=$root" \\
   -v "$root:$root" -v "$socket:$socket" -w "$PWD" "$@"
 """
 
@@ -101,4 +103,4 @@ def run_lines() -> str:
 
     They need $root, kit's folder, and $socket, the engine's.
     """
-    return _RUN.format(home=HOME, host_root=HOST_ROOT, variable=HOST_ROOT_VARIABLE)
+    return _RUN.format(home=HOME, host_root=HOST_ROOT, variable=HOST_ROOT_VARIABLE, own=ROOT_VARIABLE)

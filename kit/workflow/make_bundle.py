@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.bundle.copy_bundle import copy_bundle
@@ -23,7 +24,6 @@ from kit.workflow.bundle_places import bundle_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from kit.bundle.engine import ImageSource
     from kit.bundle.inspect import PartSummary
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kit.project.model import Mirrors
     from kit.signature.trust import Trust, Verdict
     from kit.workflow.bundle_places import BundlePlaces, Wanted
+    from kit.workflow.write_starter import WrittenStarter
 
 LOCK = "kit.lock"
 
@@ -144,6 +145,14 @@ def make_bundle(loaded: LoadedProject, wanted: Wanted, tools: BundleTools, progr
     signature = open_bundle(path, tools.trust.look).signature
     size, volumes, parity = _size(path)
     return Made(summary.name, summary.digest, str(path), size, summary.parts, signature, volumes, parity)
+
+
+def starter_of(made: Made, version: str, progress: Progress) -> WrittenStarter:
+    """Write what starts kit on a host without it, beside the bundle. Raises as `write_starter` does."""
+    from kit.workflow.write_starter import write_starter
+
+    path = Path(made.path)
+    return write_starter(path, open_bundle(path), version, progress)
 
 
 def _target(places: BundlePlaces, progress: Progress) -> BundleTarget:
