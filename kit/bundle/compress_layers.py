@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from kit.bundle.byte_stream import byte_stream
 from kit.bundle.cut_frames import cut_tar
-from kit.bundle.digest import CHUNK, Hasher, verified
+from kit.bundle.digest import CHUNK, Hasher, verified, wrong_bytes
 from kit.bundle.frame_index import Frame, dump_index
 from kit.bundle.manifest import Blob, Layer
 from kit.bundle.ordered_work import in_order
@@ -192,3 +192,19 @@ def plain_layer(chunks: Iterable[bytes], layer: Layer, where: str) -> Iterator[b
     plain = Blob(layer.diff_id, layer.plain_size)
     # A little beyond the limit is let through, for `verified` to refuse it.
     return verified(_decompressed(chunks, layer.plain_size + CHUNK, where), plain, where)
+
+
+def unhashed_layer(chunks: Iterable[bytes], layer: Layer, where: str) -> Iterator[bytes]:
+    """Yield the plain tar of a stored layer, for somebody who compares its diffID: an engine does.
+
+    Raises VerificationError unless it has exactly the layer's `plain_size`, before a byte too many is
+    yielded; whatever `chunks` raises passes through.
+    """
+    left = layer.plain_size
+    for piece in _decompressed(chunks, layer.plain_size + CHUNK, where):
+        left -= len(piece)
+        if left < 0:
+            break
+        yield piece
+    if left:
+        raise wrong_bytes(Blob(layer.diff_id, layer.plain_size), where, "it unpacks to another size")

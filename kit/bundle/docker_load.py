@@ -37,10 +37,10 @@ def _distinct(image: Image) -> tuple[Layer, ...]:
     return tuple({layer.diff_id: layer for layer in image.layers}.values())
 
 
-def _manifest_json(image: Image) -> bytes:
+def _manifest_json(image: Image, tags: tuple[str, ...]) -> bytes:
     entry = {
         "Config": f"{_hex(image.config.digest)}.json",
-        "RepoTags": [image.identity_tag],
+        "RepoTags": list(tags) or None,
         "Layers": [_layer_name(layer) for layer in image.layers],
     }
     return json.dumps([entry]).encode()
@@ -48,7 +48,8 @@ def _manifest_json(image: Image) -> bytes:
 
 def docker_load_size(image: Image) -> int:
     """Return the bytes that `docker_load_chunks` yields."""
-    sizes = [len(_manifest_json(image)), image.config.size, *(layer.plain_size for layer in _distinct(image))]
+    listing = _manifest_json(image, (image.identity_tag,))
+    sizes = [len(listing), image.config.size, *(layer.plain_size for layer in _distinct(image))]
     return sum(len(tar_header("", 0)) + padded(size) for size in sizes) + len(END)
 
 
@@ -58,11 +59,26 @@ def docker_load_chunks(source: BundleSource, image: Image) -> Iterator[bytes]:
     Raises VerificationError when a blob is damaged; an engine has loaded nothing by then, because
     the archive is not ended.
     """
-    listing = _manifest_json(image)
+    layers = (
+        (layer, layer.plain_size, plain_layer(source.read(layer.digest), layer, source.where))
+        for layer in _distinct(image)
+    )
+    return load_archive(image, (image.identity_tag,), source.read(image.config.digest), layers)
+
+
+def load_archive(
+    image: Image,
+    tags: tuple[str, ...],
+    config: Iterable[bytes],
+    layers: Iterable[tuple[Layer, int, Iterable[bytes]]],
+) -> Iterator[bytes]:
+    """Yield an archive of an image under these tags; each layer comes with its size there and its bytes.
+
+    A classic store needs no bytes of the lowest layers when it has them in the same order.
+    """
+    listing = _manifest_json(image, tags)
     yield from _member("manifest.json", len(listing), (listing,))
-    name = f"{_hex(image.config.digest)}.json"
-    yield from _member(name, image.config.size, source.read(image.config.digest))
-    for layer in _distinct(image):
-        plain = plain_layer(source.read(layer.digest), layer, source.where)
-        yield from _member(_layer_name(layer), layer.plain_size, plain)
+    yield from _member(f"{_hex(image.config.digest)}.json", image.config.size, config)
+    for layer, size, chunks in layers:
+        yield from _member(_layer_name(layer), size, chunks)
     yield END

@@ -10,6 +10,7 @@ container's root is `/`.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from kit.bundle.tar_form import BLOCK
@@ -17,7 +18,7 @@ from kit.bundle.tar_walk import SIZE, TYPE, Head, TarWalk, number, pax_records
 from kit.errors import VerificationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable, Iterator
 
 _NAME = slice(0, 100)
 _LINK = slice(157, 257)
@@ -177,24 +178,50 @@ class LayerLaw:
         self._parent = parent
 
 
-def check_layer_tar(chunks: Iterable[bytes], where: str) -> int:
-    """Return the members of a layer's plain tar, read to its end, once each is one that may be there.
+def lawful_tar(chunks: Iterable[bytes], where: str) -> Generator[bytes, None, int]:
+    """Yield the chunks of a layer's plain tar as they are; the last only when every member may be there.
 
+    So whoever passes them on completes no layer that breaks the law. Returns the number of members.
     Raises VerificationError, and whatever `chunks` raises.
     """
-    law, walk, count = LayerLaw(where), TarWalk(chunks), 0
+    passing: deque[bytes] = deque()
+
+    def noted() -> Iterator[bytes]:
+        for chunk in chunks:
+            passing.append(chunk)
+            yield chunk
+
+    law, walk, count = LayerLaw(where), TarWalk(noted()), 0
     while isinstance(head := walk.head(), Head):
         law.head(head)
         count += 1
         left = head.payload
         for piece in walk.pieces(head.payload):
             left -= len(piece)
+            while len(passing) > 1:
+                yield passing.popleft()
         if left:
             raise _refuse(where, head.blocks[-1][_NAME].rstrip(b"\0"), f"lacks {left} of its bytes")
     _only_zeros(head.data, where)
     for piece in walk.pieces(_ALL):
         _only_zeros(piece, where)
+        while len(passing) > 1:
+            yield passing.popleft()
+    yield from passing
     return count
+
+
+def check_layer_tar(chunks: Iterable[bytes], where: str) -> int:
+    """Return the members of a layer's plain tar, read to its end, once each is one that may be there.
+
+    Raises VerificationError, and whatever `chunks` raises.
+    """
+    passing = lawful_tar(chunks, where)
+    try:
+        while True:
+            next(passing)
+    except StopIteration as end:
+        return int(end.value)
 
 
 def _only_zeros(piece: bytes | memoryview, where: str) -> None:

@@ -94,7 +94,8 @@ class DockerStore:
         if found is None:
             return None
         layers = (found.get("RootFS") or {}).get("Layers") or ()
-        return SeenImage(str(found["Id"]), tuple(found.get("RepoTags") or ()), tuple(layers))
+        tags, references = (tuple(found.get(key) or ()) for key in ("RepoTags", "RepoDigests"))
+        return SeenImage(str(found["Id"]), tags, tuple(layers), references)
 
     def _image(self, reference: str) -> dict[str, Any] | None:
         connection = UnixConnection(self._socket, SILENCE)

@@ -30,6 +30,8 @@ class SeenImage:
     tags: tuple[str, ...]
     layers: tuple[str, ...]
     """diffIDs, lowest first."""
+    references: tuple[str, ...] = ()
+    """Names with a digest, each left by a pull."""
 
 
 def diff_ids(image: Image) -> tuple[str, ...]:

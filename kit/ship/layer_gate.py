@@ -1,29 +1,35 @@
 """Holding layers back until the engine has unpacked those below.
 
 A classic store spools every layer that it downloads until its turn comes: gigabytes beside the
-unpacked ones. Served two at a time, at most two are spooled.
+unpacked ones. Here no more of them is under way at once than there is to be room for.
 """
 
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
-AHEAD = 2
-"""Layers that may be under way at once."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 PATIENCE = 600.0
-"""Seconds after which a layer is served all the same: waste is better than waiting forever."""
+"""Seconds without a word from the engine, though it got all layers below, after which one is served
+all the same: waste is better than waiting forever."""
 _SHORT = 12
 
 
 class LayerGate:
     """Knows which layers are unpacked, and makes the others wait."""
 
-    def __init__(self, order: tuple[str, ...], ahead: int = AHEAD, patience: float = PATIENCE) -> None:
-        self._places = {digest: place for place, digest in enumerate(order)}
-        self._short = {digest.removeprefix("sha256:")[:_SHORT]: digest for digest in order}
-        self._ahead = ahead
+    def __init__(self, sizes: Mapping[str, int], limit: int, patience: float = PATIENCE) -> None:
+        """`sizes` gives what each layer takes in the spool, lowest first; `limit` is for all of them."""
+        self._sizes = dict(sizes)
+        self._short = {digest.removeprefix("sha256:")[:_SHORT]: digest for digest in sizes}
+        self._limit = limit
         self._patience = patience
+        self._passed: set[str] = set()
         self._done: set[str] = set()
+        self._ended = False
         self._changed = threading.Condition()
 
     def finished(self, short_id: str) -> None:
@@ -32,19 +38,32 @@ class LayerGate:
             self._done.add(self._short.get(short_id, short_id))
             self._changed.notify_all()
 
+    def passed(self, digest: str) -> None:
+        """Take note that all bytes of a layer went out."""
+        with self._changed:
+            self._passed.add(digest)
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Let everything go: nobody pulls any more."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _below(self, digest: str) -> tuple[str, ...]:
+        order = tuple(self._sizes)
+        return order[: order.index(digest)]
+
     def _may_go(self, digest: str) -> bool:
-        place = self._places.get(digest, 0)
-        before = [other for other, at in self._places.items() if at < place]
-        return sum(other not in self._done for other in before) < self._ahead
+        spooled = [self._sizes[other] for other in self._below(digest) if other not in self._done]
+        return self._ended or not spooled or sum(spooled) + self._sizes[digest] <= self._limit
 
     def wait(self, digest: str) -> None:
-        """Return when the layer may be served."""
+        """Return when the layer may be served; at once for what is no layer."""
+        if digest not in self._sizes:
+            return
         with self._changed:
-            self._changed.wait_for(lambda: self._may_go(digest), self._patience)
-
-
-class OpenGate(LayerGate):
-    """Holds nothing back."""
-
-    def __init__(self) -> None:
-        super().__init__(())
+            while not self._may_go(digest):
+                heard = self._changed.wait(self._patience)
+                if not heard and self._passed.issuperset(self._below(digest)):
+                    return

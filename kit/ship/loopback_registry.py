@@ -9,51 +9,44 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import socket
 import threading
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from kit.bundle.byte_stream import byte_stream
-from kit.bundle.digest import read_file
 from kit.errors import KitError
 from kit.ship.identity import OCI_MANIFEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
-    from kit.bundle.manifest import Layer
-    from kit.ship.served import Served
+    from kit.ship.layer_supply import LayerSupply
 
 _TLS_HELLO = b"\x16"
-_CHUNK = 1 << 20
+_LAST = 1 << 16
+"""Bytes at the end of a stored layer that wait until it may be unpacked."""
 _OCTETS = "application/octet-stream"
 _PATH = re.compile(r"^/v2/([a-z0-9]+/[a-z0-9._-]+)/(manifests|blobs)/(sha256:[0-9a-f]{64})$")
+_FROM = re.compile(r"^bytes=([0-9]{1,18})-$")
+_WORD = 16
+"""Random bytes in a repository's name."""
+_OWN_NAME = re.compile(rf"^127\.0\.0\.1:[0-9]+/[0-9a-f]{{{2 * _WORD}}}/[^@]+@sha256:[0-9a-f]{{64}}$")
+
+
+def is_pull_name(name: str) -> bool:
+    """Tell whether an image's name is one that `serving` gave, maybe long ago."""
+    return _OWN_NAME.match(name) is not None
 
 
 class Registry:
-    """What is served, and where it lies."""
+    """What is served, under which name."""
 
-    def __init__(
-        self, name: str, served: Served, path: Callable[[str], Path], admit: Callable[[str], None]
-    ) -> None:
-        """`admit` hears of a digest before its bytes go out; it may wait, or raise KitError to refuse."""
-        self.repository = f"{secrets.token_hex(16)}/{name}"
-        self.served = served
-        self.path = path
-        self.admit = admit
-
-
-def _unpacked(path: Path, layer: Layer) -> Iterator[bytes]:
-    """Yield a layer's tar. The engine compares its diffID, so it is not hashed here as well."""
-    import zstandard
-
-    reader = zstandard.ZstdDecompressor().stream_reader(byte_stream(read_file(path)), read_across_frames=True)
-    left = layer.plain_size
-    while left and (piece := reader.read(min(_CHUNK, left))):
-        left -= len(piece)
-        yield piece
+    def __init__(self, name: str, supply: LayerSupply) -> None:
+        """`supply` decides when bytes go out, and whether."""
+        self.repository = f"{secrets.token_hex(_WORD)}/{name}"
+        self.served = supply.served
+        self.supply = supply
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -76,13 +69,17 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing: the agent's own lines tell what happens."""
 
-    def _head(self, status: int, kind: str = _OCTETS, size: int = 0, digest: str = "") -> None:
+    def _head(
+        self, status: int, kind: str = _OCTETS, size: int = 0, digest: str = "", span: str = ""
+    ) -> None:
         self.send_response(status)
         self.send_header("Docker-Distribution-API-Version", "registry/2.0")
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(size))
         if digest:
             self.send_header("Docker-Content-Digest", digest)
+        if span:
+            self.send_header("Content-Range", span)
         self.end_headers()
 
     def do_GET(self) -> None:
@@ -106,8 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._manifest(found[3], body=body)
         elif found[3] in served.stored:
             self._stored(found[3], _OCTETS, body=body)
-        elif found[3] in served.unpacked:
-            self._unpacked(served.unpacked[found[3]], body=body)
+        elif served.is_unpacked(found[3]):
+            self._unpacked(found[3], body=body)
         else:
             self._head(404)
 
@@ -126,17 +123,35 @@ class _Handler(BaseHTTPRequestHandler):
         size = self.registry.served.stored[digest].size
         if not body:
             self._head(200, kind, size, digest)
-            return
-        if not self._admitted(digest):
-            return
-        with self.registry.path(digest).open("rb") as file:
-            self._head(200, kind, size, digest)
-            self.wfile.flush()
-            self.connection.sendfile(file, 0, size or None)
+        elif self._admitted(digest):
+            start = self._start(size)
+            span = f"bytes {start}-{size - 1}/{size}" if start else ""
+            self._head(206 if start else 200, kind, size - start, digest, span)
+            self._send_stored(digest, start, size)
+
+    def _start(self, size: int) -> int:
+        """Return where an engine goes on that lost the connection; 0 where it begins."""
+        asked = _FROM.match(self.headers.get("Range", ""))
+        start = int(asked[1]) if asked else 0
+        return start if start < size else 0
+
+    def _send_stored(self, digest: str, start: int, size: int) -> None:
+        supply = self.registry.supply
+        # Whatever goes wrong here leaves the body short, and the engine refuses it.
+        self.close_connection = True
+        with supply.path(digest).open("rb") as file:
+            held = max(start, size - _LAST)
+            if held > start:
+                self.connection.sendfile(file, start, held - start)
+            supply.release(digest)
+            if size > held:
+                self.connection.sendfile(file, held, size - held)
+        supply.passed(digest)
+        self.close_connection = False
 
     def _admitted(self, digest: str) -> bool:
         try:
-            self.registry.admit(digest)
+            self.registry.supply.admit(digest)
         except KitError as error:
             # In the protocol's own form: engines do not try again then, and say why.
             denied = {"code": "DENIED", "message": f"{error.what} {error.why}".strip()}
@@ -146,22 +161,46 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         return True
 
-    def _unpacked(self, layer: Layer, *, body: bool) -> None:
+    def _unpacked(self, digest: str, *, body: bool) -> None:
+        layer, supply = self.registry.served.layers[digest], self.registry.supply
         if not body:
-            self._head(200, _OCTETS, layer.plain_size, layer.diff_id)
+            self._head(200, _OCTETS, layer.plain_size, digest)
             return
-        if not self._admitted(layer.diff_id):
+        if not self._admitted(digest):
             return
-        self._head(200, _OCTETS, layer.plain_size, layer.diff_id)
-        # Whatever goes wrong here leaves the body short, and the engine refuses it.
+        # Always from the start: an engine that went on elsewhere begins anew when it is told so.
+        self._head(200, _OCTETS, layer.plain_size, digest)
         self.close_connection = True
-        for piece in _unpacked(self.registry.path(layer.digest), layer):
+        for piece in supply.plain(layer):
             self.wfile.write(piece)
+        supply.passed(digest)
         self.close_connection = False
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+
+    def __init__(self, handler: type[_Handler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self._lines: set[socket.socket] = set()
+        self._guard = threading.Lock()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._guard:
+            self._lines.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._guard:
+            self._lines.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """End every connection, also one that is kept open for later."""
+        with self._guard:
+            for line in self._lines:
+                with suppress(OSError):
+                    line.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing about clients that hang up."""
@@ -169,9 +208,9 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def serving(registry: Registry) -> Iterator[str]:
-    """Serve until the block ends; give the reference that an engine pulls."""
+    """Serve until the block ends, however it ends; give the reference that an engine pulls."""
     handler = type("_BoundHandler", (_Handler,), {"registry": registry})
-    server = _Server(("127.0.0.1", 0), handler)
+    server = _Server(handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -180,3 +219,4 @@ def serving(registry: Registry) -> Iterator[str]:
         with suppress(OSError):
             server.shutdown()
         server.server_close()
+        server.hang_up()

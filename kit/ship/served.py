@@ -1,7 +1,9 @@
 """What the loopback registry serves for an image, in the form that the host's engine can take. Pure.
 
 A containerd store from engine 25 on takes the bundle's own manifest and its zstd layers as they are.
-Every other store takes uncompressed layers, named by their diffIDs; engine 20.10 refuses zstd.
+The others take uncompressed layers, named by their diffIDs; engine 20.10 refuses zstd. A newer classic
+store takes both. It unpacks zstd far slower than kit does, so it gets that only where the uncompressed
+layers, which it holds twice while they come, would take too much room.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from kit.bundle.manifest import Blob, Image, Layer
 
 ZSTD_SINCE = 25
-"""First engine release whose containerd store is known to take zstd layers."""
+"""First engine release that is known to take zstd layers of many frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,19 @@ class Store:
 
     @property
     def takes_zstd(self) -> bool:
-        """Whether layers can be served as they lie in the bundle."""
+        """Whether layers could be served as they lie in the bundle."""
         major = self.version.split(".", 1)[0]
-        return self.containerd and major.isdigit() and int(major) >= ZSTD_SINCE
+        return major.isdigit() and int(major) >= ZSTD_SINCE
+
+    @property
+    def takes_oci_archives(self) -> bool:
+        """Whether `docker load` takes an OCI layout with zstd layers, and keeps its manifest."""
+        return self.containerd and self.takes_zstd
+
+    def gets_zstd(self, image: Image) -> bool:
+        """Tell whether the layers of an image are served as they lie in the bundle."""
+        sizes = {layer.diff_id: layer.plain_size for layer in image.layers}.values()
+        return self.takes_zstd and (self.containerd or 2 * max(sizes, default=0) > sum(sizes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +58,20 @@ class Served:
     """The manifest's digest: what is pulled, and the image's ID in a containerd store."""
     stored: Mapping[str, Blob]
     """Digest in a request -> blob served as it lies in the store."""
-    unpacked: Mapping[str, Layer]
-    """Digest in a request -> layer served uncompressed."""
-    order: tuple[str, ...]
-    """Digests of the layers as they are served, lowest first, each once."""
+    layers: Mapping[str, Layer]
+    """Digest in a request -> layer, lowest first, each once."""
+
+    def is_unpacked(self, digest: str) -> bool:
+        """Tell whether a layer is served uncompressed."""
+        return digest in self.layers and digest not in self.stored
 
 
 def served_form(image: Image, store: Store) -> Served:
     """Return the form in which an engine gets the image."""
-    if store.takes_zstd:
+    if store.gets_zstd(image):
         stored = {blob.digest: blob for blob in image.oci_blobs}
-        order = dict.fromkeys(layer.digest for layer in image.layers)
-        return Served(None, image.manifest.digest, stored, {}, tuple(order))
+        layers = {layer.digest: layer for layer in image.layers}
+        return Served(None, image.manifest.digest, stored, layers)
     manifest = plain_manifest(image)
-    unpacked = {layer.diff_id: layer for layer in image.layers}
-    return Served(
-        manifest, blob_of(manifest).digest, {image.config.digest: image.config}, unpacked, tuple(unpacked)
-    )
+    layers = {layer.diff_id: layer for layer in image.layers}
+    return Served(manifest, blob_of(manifest).digest, {image.config.digest: image.config}, layers)

@@ -46,6 +46,8 @@ class PullingEngine(FakeImageEngine):
             connection.request("GET", path)
             answer = connection.getresponse()
             body = answer.read()
+        except http.client.IncompleteRead as error:
+            raise EngineError("the engine did not pull", why="a body that ends too soon") from error
         finally:
             connection.close()
         if answer.status != 200:

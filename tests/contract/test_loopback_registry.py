@@ -6,6 +6,8 @@ import hashlib
 import http.client
 import json
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +17,10 @@ import pytest
 
 from kit.bundle.blob_store import BlobStore
 from kit.bundle.manifest import Image
-from kit.ship.loopback_registry import Registry, serving
+from kit.errors import KitError, TransferError
+from kit.ship.layer_gate import LayerGate
+from kit.ship.layer_supply import Coming, LayerSupply
+from kit.ship.loopback_registry import Registry, is_pull_name, serving
 from kit.ship.served import Served, Store, served_form
 from tests.unit.bundle.factories import BASE_LAYER, TOP_LAYER
 from tests.unit.ship.factories import ship_bundle_source
@@ -33,9 +38,11 @@ class Asked:
     address: tuple[str, int]
     repository: str
 
-    def get(self, path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    def get(
+        self, path: str, method: str = "GET", headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection(*self.address, timeout=10)
-        connection.request(method, path)
+        connection.request(method, path, headers=headers or {})
         answer = connection.getresponse()
         body = answer.read()
         connection.close()
@@ -48,12 +55,14 @@ class Asked:
 
 
 @contextmanager
-def registry(folder: Path, store: Store) -> Iterator[Asked]:
+def registry(folder: Path, store: Store, coming: Coming | None = None) -> Iterator[Asked]:
     image = ship_bundle_source(folder).manifest.image("train")
     assert image is not None
     served = served_form(image, store)
-    found = Registry("train", served, BlobStore(folder / "bundle").path, lambda _: None)
-    with serving(found) as reference:
+    path = BlobStore(folder / "bundle").path
+    supply = LayerSupply(image, served, path, LayerGate({}, 0), coming or Coming())
+    with serving(Registry("train", supply)) as reference:
+        assert is_pull_name(reference)
         place, _, digest = reference.partition("@")
         assert digest == served.digest
         host, _, repository = place.partition("/")
@@ -89,7 +98,7 @@ def test_a_classic_store_gets_the_plain_tars(tmp_path: Path) -> None:
 @pytest.mark.parametrize("store", [CLASSIC, CONTAINERD])
 def test_heads_tell_sizes_without_bodies(tmp_path: Path, store: Store) -> None:
     with registry(tmp_path, store) as asked:
-        for digest in (*asked.served.stored, *asked.served.unpacked):
+        for digest in (*asked.served.stored, *asked.served.layers):
             status, headers, body = asked.get(f"/v2/{asked.repository}/blobs/{digest}", "HEAD")
             assert (status, body) == (200, b"")
             assert headers["content-length"] == str(len(asked.blob(digest)))
@@ -148,3 +157,71 @@ def test_the_port_is_closed_afterwards(tmp_path: Path) -> None:
         assert asked.get("/v2/")[0] == 200
     with pytest.raises(ConnectionRefusedError):
         asked.get("/v2/")
+
+
+def test_it_is_gone_after_a_failure_too(tmp_path: Path) -> None:
+    with pytest.raises(KitError), registry(tmp_path, CLASSIC) as asked:
+        raise KitError("the pull failed")
+    with pytest.raises(ConnectionRefusedError):
+        asked.get("/v2/")
+
+
+def test_a_connection_that_was_kept_open_ends_with_it(tmp_path: Path) -> None:
+    with registry(tmp_path, CLASSIC) as asked:
+        line = http.client.HTTPConnection(*asked.address, timeout=10)
+        line.request("GET", "/v2/")
+        assert line.getresponse().read() == b""
+    assert line.sock.recv(1) == b""
+
+
+def test_names_of_two_pulls_are_not_alike(tmp_path: Path) -> None:
+    with registry(tmp_path / "a", CLASSIC) as one, registry(tmp_path / "b", CLASSIC) as other:
+        words = [asked.repository.partition("/")[0] for asked in (one, other)]
+    assert [len(bytes.fromhex(word)) for word in words] == [16, 16]
+    assert words[0] != words[1]
+
+
+def test_an_engine_that_lost_the_connection_goes_on_where_it_was(tmp_path: Path) -> None:
+    with registry(tmp_path, CONTAINERD) as asked:
+        for digest, blob in asked.served.stored.items():
+            path, whole = f"/v2/{asked.repository}/blobs/{digest}", asked.blob(digest)
+            status, headers, rest = asked.get(path, headers={"Range": "bytes=7-"})
+            assert (status, rest) == (206, whole[7:])
+            assert headers["content-range"] == f"bytes 7-{blob.size - 1}/{blob.size}"
+            assert asked.get(path, headers={"Range": f"bytes={blob.size}-"})[::2] == (200, whole)
+            assert asked.get(path, headers={"Range": "bytes=0-3"})[::2] == (200, whole)
+
+
+def test_a_plain_layer_always_comes_whole(tmp_path: Path) -> None:
+    with registry(tmp_path, CLASSIC) as asked:
+        digest = asked.image.layers[0].diff_id
+        status, headers, body = asked.get(
+            f"/v2/{asked.repository}/blobs/{digest}", headers={"Range": "bytes=7-"}
+        )
+        assert (status, body, "content-range" in headers) == (200, BASE_LAYER, False)
+
+
+@pytest.mark.parametrize("store", [CLASSIC, CONTAINERD])
+def test_what_has_not_come_yet_is_waited_for_and_what_never_comes_is_denied(
+    tmp_path: Path, store: Store
+) -> None:
+    came = threading.Event()
+
+    def wait(digest: str) -> None:
+        assert came.wait(20)
+        if digest == broken:
+            raise TransferError("the line was cut")
+
+    broken = ""
+    with registry(tmp_path, store, Coming(wait)) as asked:
+        first, broken = (blob.digest for blob in asked.image.layers)
+        names = list(asked.served.layers)
+        threading.Timer(0.3, came.set).start()
+        begun = time.monotonic()
+        assert asked.blob(names[0])
+        assert time.monotonic() - begun >= 0.29
+        for name in (names[1], names[0]):
+            status, _, said = asked.get(f"/v2/{asked.repository}/blobs/{name}")
+            assert (status, json.loads(said)["errors"][0]["code"]) == (403, "DENIED")
+            assert "the line was cut" in said.decode()
+        assert first

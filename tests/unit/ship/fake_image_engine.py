@@ -25,16 +25,18 @@ class FakeImageEngine:
     offered: dict[str, SeenImage] = field(default_factory=dict)
     """Manifest digest -> what a pull brings."""
     by_archive: dict[str, SeenImage] = field(default_factory=dict)
-    """Manifest digest -> what it becomes when its archive is loaded."""
+    """Manifest or config digest -> what it becomes when its archive is loaded."""
+    archives: list[bytes] = field(default_factory=list)
     calls: list[tuple[str, ...]] = field(default_factory=list)
     fails: str = ""
     """Name of the method that fails."""
 
     def offer(self, image: Image) -> None:
-        """Let a pull of the image bring the true image."""
-        digest = served_form(image, self.store).digest
-        image_id = digest if self.store.containerd else image.config.digest
-        self.offered[digest] = SeenImage(image_id, (), diff_ids(image))
+        """Let a pull of the image, in any form that such a store takes, bring the true image."""
+        for version in (self.store.version, CONTAINERD.version):
+            digest = served_form(image, replace(self.store, version=version)).digest
+            image_id = digest if self.store.containerd else image.config.digest
+            self.offered[digest] = SeenImage(image_id, (), diff_ids(image))
 
     def bear(self, image: Image, **changes: object) -> None:
         """Hold an image under the identity tag, maybe with something wrong about it."""
@@ -59,7 +61,10 @@ class FakeImageEngine:
     def load(self, archive: Iterable[bytes]) -> None:
         data = b"".join(archive)
         self._note("load", str(len(data)))
+        self.archives.append(data)
         for digest, seen in self.by_archive.items():
+            if seen.id == digest and digest[7:].encode() in data:
+                self.images[digest] = seen
             if digest.encode() in data:
                 for name in list(self.images):
                     if name.endswith("@" + digest):

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import io
+import json
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,10 @@ import pytest
 from kit.bundle.blob_store import BlobStore
 from kit.bundle.manifest import Image
 from kit.bundle.source import BundleSource
-from kit.errors import EngineError, VerificationError
+from kit.errors import EngineError, TransferError, VerificationError
 from kit.ship.agent_load import load_images
-from kit.ship.identity import SeenImage
+from kit.ship.identity import SeenImage, diff_ids
+from kit.ship.layer_supply import Coming
 from kit.ship.served import served_form
 from tests.unit.ship.factories import ship_bundle_source
 from tests.unit.ship.fake_image_engine import CLASSIC, CONTAINERD, FakeImageEngine
@@ -34,9 +38,11 @@ def train_of(source: BundleSource) -> Image:
     return image
 
 
-def load(engine: FakeImageEngine, blobs: BlobStore, image: Image) -> tuple[str, ...]:
+def load(
+    engine: FakeImageEngine, blobs: BlobStore, image: Image, coming: Coming | None = None
+) -> tuple[str, ...]:
     events: list[dict[str, Any]] = []
-    return load_images(engine, engine.store, blobs, (image,), events.append)
+    return load_images(engine, engine.store, blobs, (image,), events.append, coming or Coming())
 
 
 @pytest.mark.parametrize("store", [CLASSIC, CONTAINERD])
@@ -106,3 +112,46 @@ def test_bytes_that_a_containerd_store_left_out_are_brought_by_an_archive(
     engine.by_archive[image.manifest.digest] = whole
     assert load(engine, blobs, image) == (image.identity_tag,)
     assert [call[0] for call in engine.calls] == ["pull", "load", "tag", "remove"]
+
+
+def test_names_that_a_pull_left_when_it_was_killed_are_taken_away(
+    source: BundleSource, blobs: BlobStore
+) -> None:
+    image, engine = train_of(source), FakeImageEngine()
+    left = f"127.0.0.1:4711/{'ab' * 16}/train@sha256:" + "0" * 64
+    other = "registry.lan/train@sha256:" + "0" * 64
+    engine.bear(image, references=(left, other))
+    engine.images[left] = engine.images[other] = engine.images[image.identity_tag]
+    assert load(engine, blobs, image) == ()
+    assert engine.calls == [("remove", left)]
+
+
+def test_a_classic_store_that_has_the_lower_layers_gets_an_archive_of_the_others(
+    source: BundleSource, blobs: BlobStore
+) -> None:
+    image, engine = train_of(source), FakeImageEngine()
+    low, high = image.layers
+    blobs.path(low.digest).unlink()
+    engine.by_archive[image.config.digest] = SeenImage(image.config.digest, (), diff_ids(image))
+    assert load(engine, blobs, image, Coming(left_out=frozenset((low.digest,)))) == (image.identity_tag,)
+    assert [call[0] for call in engine.calls] == ["load", "tag"]
+    with tarfile.open(fileobj=io.BytesIO(engine.archives[0])) as archive:
+        members = archive.getnames()
+    assert members == ["manifest.json", f"{image.config.digest[7:]}.json", f"{high.diff_id[7:]}.tar"]
+    (listed,) = json.loads(engine.archives[0][512:].split(b"\0", 1)[0])
+    assert (len(listed["Layers"]), listed["RepoTags"]) == (2, None)
+
+
+@pytest.mark.parametrize("store", [CLASSIC, CONTAINERD])
+def test_what_ends_the_waiting_ends_the_load_and_leaves_no_name(
+    source: BundleSource, blobs: BlobStore, store: Any
+) -> None:
+    image, engine = train_of(source), FakeImageEngine(store)
+    engine.offer(image)
+
+    def wait(digest: str) -> None:
+        raise TransferError("the sender fell silent", where=digest)
+
+    with pytest.raises(TransferError, match="fell silent"):
+        load(engine, blobs, image, Coming(wait))
+    assert (engine.images, engine.calls) == ({}, [])

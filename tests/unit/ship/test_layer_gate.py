@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import threading
 
-from kit.ship.layer_gate import LayerGate, OpenGate
+from kit.ship.layer_gate import LayerGate
 
 LAYERS = tuple("sha256:" + letter * 64 for letter in "abcde")
+SIZES = dict.fromkeys(LAYERS, 10)
 
 
 def goes(gate: LayerGate, layer: str) -> bool:
@@ -15,19 +16,26 @@ def goes(gate: LayerGate, layer: str) -> bool:
     return not thread.is_alive()
 
 
-def test_two_layers_are_under_way_at_once() -> None:
-    gate = LayerGate(LAYERS)
+def test_as_many_layers_are_under_way_as_there_is_to_be_room_for() -> None:
+    gate = LayerGate(SIZES, 29)
     assert [goes(gate, layer) for layer in LAYERS] == [True, True, False, False, False]
 
 
 def test_an_unpacked_layer_lets_the_next_one_go() -> None:
-    gate = LayerGate(LAYERS)
+    gate = LayerGate(SIZES, 20)
     gate.finished("a" * 12)
     assert [goes(gate, layer) for layer in LAYERS] == [True, True, True, False, False]
 
 
+def test_a_layer_larger_than_the_room_goes_alone() -> None:
+    gate = LayerGate({**SIZES, LAYERS[1]: 100}, 20)
+    assert [goes(gate, layer) for layer in LAYERS] == [True, False, False, False, False]
+    gate.finished("a" * 12)
+    assert [goes(gate, layer) for layer in LAYERS] == [True, True, False, False, False]
+
+
 def test_a_waiting_layer_goes_as_soon_as_it_may() -> None:
-    gate = LayerGate(LAYERS)
+    gate = LayerGate(SIZES, 20)
     thread = threading.Thread(target=gate.wait, args=(LAYERS[2],), daemon=True)
     thread.start()
     gate.finished("a" * 12)
@@ -35,10 +43,24 @@ def test_a_waiting_layer_goes_as_soon_as_it_may() -> None:
     assert not thread.is_alive()
 
 
-def test_an_engine_that_never_reports_gets_everything_in_the_end() -> None:
-    gate = LayerGate(LAYERS, patience=0.01)
+def test_an_engine_that_got_all_below_and_never_reports_gets_everything_in_the_end() -> None:
+    gate = LayerGate(SIZES, 20, patience=0.01)
+    for layer in LAYERS[:4]:
+        gate.passed(layer)
     assert goes(gate, LAYERS[4])
 
 
-def test_a_containerd_store_waits_for_nothing() -> None:
-    assert goes(OpenGate(), LAYERS[4])
+def test_patience_does_not_end_while_those_below_have_not_come() -> None:
+    gate = LayerGate(SIZES, 20, patience=0.01)
+    assert not goes(gate, LAYERS[4])
+
+
+def test_nothing_waits_when_nobody_pulls_any_more() -> None:
+    gate = LayerGate(SIZES, 20)
+    gate.end()
+    assert goes(gate, LAYERS[4])
+
+
+def test_what_takes_no_room_waits_for_nothing() -> None:
+    assert goes(LayerGate(dict.fromkeys(LAYERS, 0), 0), LAYERS[4])
+    assert goes(LayerGate({}, 0), LAYERS[4])
