@@ -13,11 +13,13 @@ from kit.cli.logins import asking_connect, asking_toolbox
 from kit.cli.opening import local_manifest, open_bundle_here, open_project
 from kit.cli.options import DEFAULT_FILE, Bundle, DryRun, File, HostNames, Json
 from kit.cli.output import bytes_text, plain, show, shown_hosts, table
+from kit.cli.ship_words import planned, planned_briefly
 from kit.errors import KitError
 
 if TYPE_CHECKING:
     from kit.run.check_hosts import CheckResult
-    from kit.workflow.ship_project import Shipped, ShipPlan
+    from kit.workflow.ship_plan import ShipPlan
+    from kit.workflow.ship_project import Shipped
 
 
 def ship(
@@ -39,14 +41,14 @@ def ship(
     if dry_run:
         with asking_connect() as connect:
             plan = plan_project_ship(loaded, found.source, names, connect)
-        show({**_document(plan), **told}, lambda _: (head, *_planned(plan)), as_json=as_json)
+        show({**_document(plan), **told}, lambda _: (head, *planned(plan)), as_json=as_json)
         _end_with(plan.failures)
         return
     with shown_hosts(as_json=as_json) as progress, asking_connect(progress) as connect:
         progress.note(head)
 
         def on_plan(plan: ShipPlan) -> None:
-            progress.plan(_document(plan), tuple(_planned_briefly(plan)))
+            progress.plan(_document(plan), tuple(planned_briefly(plan)))
 
         result = ship_project(loaded, found.source, names, connect, progress, on_plan)
     found.accept()
@@ -70,23 +72,6 @@ def _end_with(failures: Mapping[str, KitError]) -> None:
     if failures:
         # On standard error alone: the JSON document has it already.
         raise typer.Exit(report_failure(first_failure(failures), as_json=False))
-
-
-def _planned(plan: ShipPlan) -> Iterator[str]:
-    for step in plan.hosts:
-        there = bytes_text(step.there_bytes)
-        yield f"{step.host}: would send {bytes_text(step.send_bytes)}; {there} are there"
-        if step.sends_kit:
-            yield "  kit's own image first"
-        yield from (f"  load {tag}" for tag in step.loads)
-        yield from (f"  place {tree}" for tree in step.trees)
-
-
-def _planned_briefly(plan: ShipPlan) -> Iterator[str]:
-    for step in plan.hosts:
-        if step.send_bytes:
-            there = bytes_text(step.there_bytes)
-            yield f"{step.host}: sends {bytes_text(step.send_bytes)}; {there} are there"
 
 
 def _shipped(shipped: Shipped) -> Iterator[str]:

@@ -9,13 +9,20 @@ from kit.errors import UnfitError
 from kit.ship.archive import archive_size, store_of
 from kit.ship.framed import blob_of_item, index_of_item, needed_items
 from kit.ship.identity import is_there, shared_layers
+from kit.ship.reuse import reusable_bytes, there_frames
 from kit.ship.wanted import KIT_IMAGE, images_of, trees_in
 
 if TYPE_CHECKING:
-    from kit.bundle.manifest import Blob, FileTree, Image, Manifest
+    from collections.abc import Callable, Iterator
+
+    from kit.bundle.manifest import Blob, File, FileTree, Image, Layer, Manifest
     from kit.host.facts import HostFacts
+    from kit.ship.framed import FramedBlob
     from kit.ship.have import Have
     from kit.ship.wanted import Wanted
+
+    Item = Layer | File | Blob
+    FramesOf = Callable[[Item], FramedBlob]
 
 MARGIN = 128 << 20
 """Bytes left free beside what comes: logs, run folders, an engine that must still breathe."""
@@ -26,12 +33,20 @@ class Send:
     """A blob that the host lacks."""
 
     blob: Blob
-    there: int = 0
-    """Bytes of it that are there already: out of an earlier ship that was cut off, or of older blobs."""
+    partial: int = 0
+    """Bytes of it that an earlier ship brought before it was cut off."""
+    older: int = 0
+    """Bytes of it that can be copied there, out of frames of other blobs."""
+
+    @property
+    def there(self) -> int:
+        """Bytes of it that need not be sent, as far as is known before the host has looked."""
+        # What was cut off began with copying: both may well be the same bytes.
+        return max(self.partial, self.older)
 
     @property
     def size(self) -> int:
-        """Bytes still to send, as far as is known before the host has looked."""
+        """Bytes still to send."""
         return self.blob.size - self.there
 
 
@@ -53,9 +68,9 @@ class HostPlan:
     """Wanted images that the engine has already, verified."""
     trees: tuple[FileTree, ...]
     disk_bytes: int
-    """Room needed under the host's root."""
+    """Room needed under the host's root, at the worst moment."""
     engine_bytes: int
-    """Room needed in the engine's data folder."""
+    """Room needed in the engine's data folder, at the worst moment."""
 
     @property
     def send_bytes(self) -> int:
@@ -71,7 +86,27 @@ class HostPlan:
     @property
     def there_bytes(self) -> int:
         """Bytes of the wanted blobs that are there already."""
-        return sum(blob.size for blob in self.keeps) + sum(send.there for send in self.sends)
+        return self.kept_bytes + self.partial_bytes + self.older_bytes
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of wanted blobs that are there whole."""
+        return sum(blob.size for blob in self.keeps)
+
+    @property
+    def partial_bytes(self) -> int:
+        """Bytes that a ship which was cut off brought."""
+        return sum(min(send.partial, send.there) for send in self.sends)
+
+    @property
+    def older_bytes(self) -> int:
+        """Bytes that are copied there out of frames of other blobs."""
+        return sum(send.there - min(send.partial, send.there) for send in self.sends)
+
+    @property
+    def engine_has_bytes(self) -> int:
+        """Bytes that wanted images which the engine has would take to send."""
+        return sum(layer.size for image in self.present for layer in image.layers)
 
     @property
     def images(self) -> tuple[Image, ...]:
@@ -96,16 +131,29 @@ def _engine_need(image: Image, have: Have, *, containerd_store: bool) -> int:
     return unpacked + extra
 
 
-def _send(blob: Blob, have: Have) -> Send:
-    return Send(blob, min(have.partial.get(blob.digest, 0), blob.size))
+def _sends(lacks: list[Item], keeps: list[Item], have: Have, frames_of: FramesOf | None) -> Iterator[Send]:
+    there: frozenset[bytes] = frozenset()
+    if frames_of is not None and lacks:
+        there = there_frames(have, map(frames_of, keeps))
+    for item in lacks:
+        blob = blob_of_item(item)
+        older = reusable_bytes(frames_of(item), there) if frames_of is not None and there else 0
+        yield Send(blob, min(have.partial.get(blob.digest, 0), blob.size), older)
 
 
 def plan_host(
-    manifest: Manifest, wanted: Wanted, facts: HostFacts, have: Have, *, kit_first: bool = True
+    manifest: Manifest,
+    wanted: Wanted,
+    facts: HostFacts,
+    have: Have,
+    frames_of: FramesOf | None = None,
+    *,
+    kit_first: bool = True,
 ) -> HostPlan:
-    """Return the steps for one host. Raises ConfigError when the bundle lacks something wanted.
+    """Return the steps for one host; without `frames_of`, as if nothing could be copied out of other blobs.
 
     kit's own image goes before all else, as an archive; unless `kit_first`, it comes as every image does.
+    Raises ConfigError when the bundle lacks something wanted, and what `frames_of` raises.
     """
     images, trees = images_of(manifest, wanted), trees_in(manifest, wanted)
     kit = next(image for image in images if image.name == KIT_IMAGE)
@@ -114,8 +162,8 @@ def plan_host(
     loads = tuple(image for image in lacking if image is not kit or not kit_first)
     needed = needed_items(loads, trees).values()
     lacks = [item for item in needed if have.blobs.get(item.digest) != item.size]
-    keeps = tuple(blob_of_item(item) for item in needed if item not in lacks)
-    sends = tuple(_send(blob_of_item(item), have) for item in lacks)
+    kept = [item for item in needed if have.blobs.get(item.digest) == item.size]
+    sends = tuple(_sends(lacks, kept, have, frames_of))
     indexes = dict.fromkeys(index for item in lacks if (index := index_of_item(item)) is not None)
     archive = archive_size(kit, store_of(facts)) if kit in lacking and kit_first else 0
     containerd = facts.containerd_store
@@ -124,12 +172,14 @@ def plan_host(
         kit=kit,
         kit_bytes=archive,
         sends=sends,
-        keeps=keeps,
+        keeps=tuple(map(blob_of_item, kept)),
         indexes=tuple(indexes),
         loads=loads,
         present=present,
         trees=trees,
-        disk_bytes=sum(send.size for send in sends) + archive,
+        disk_bytes=archive
+        + sum(send.blob.size - send.partial for send in sends)
+        + sum(index.size for index in indexes),
         engine_bytes=sum(_engine_need(image, have, containerd_store=containerd) for image in lacking),
     )
 

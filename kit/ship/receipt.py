@@ -24,6 +24,8 @@ class Receipt:
     trees: tuple[str, ...]
     """Folders of the models and datasets, under the host's root."""
     seconds: float
+    rate: int = 0
+    """Bytes a second while blobs were sent; 0 when they were too few to tell."""
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON can say it."""

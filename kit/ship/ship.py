@@ -8,17 +8,19 @@ that fails on the way: the others get what they need, and its error is told at t
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from kit.errors import KitError, UnreachableError
 from kit.progress import NoProgress
+from kit.ship.pace import WORTH_TRYING, pace_key, try_pace
+from kit.ship.reuse import FrameReader
 from kit.ship.shipment import PlannedHost, Shipment, plan_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kit.bundle.manifest import Manifest
     from kit.bundle.source import BundleSource
     from kit.host.port import Host
     from kit.progress import HostProgress
@@ -30,6 +32,7 @@ __all__ = ["Outcome", "Planned", "PlannedHost", "first_failure", "plan_hosts", "
 
 _T = TypeVar("_T")
 SILENT = NoProgress()
+NO_PACES: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +90,29 @@ def _parted(results: Mapping[str, _T | KitError]) -> tuple[dict[str, _T], dict[s
 
 
 def plan_hosts(
-    manifest: Manifest,
+    source: BundleSource,
     hosts: Mapping[str, Host],
     specs: Mapping[str, HostSpec],
     wanted: Mapping[str, Wanted],
     progress: HostProgress = SILENT,
+    paces: Mapping[str, float] = NO_PACES,
 ) -> Planned:
     """Return what a ship would do on each host; nothing is changed there.
+
+    `paces` are the rates that are known, bytes a second by `pace_key`.
 
     Raises UnfitError when a host cannot take it, ConfigError when the bundle lacks something,
     UnreachableError when none answers.
     """
+    frames_of = FrameReader(source.read)
 
     def one(name: str) -> PlannedHost:
         progress.phase(name, "have")
-        found = plan_one(manifest, hosts[name], specs[name], wanted[name])
+        found = plan_one(source.manifest, hosts[name], specs[name], wanted[name], frames_of)
+        rate = paces.get(pace_key(specs[name]))
+        if rate is None and found.plan.send_bytes >= WORTH_TRYING:
+            rate = try_pace(hosts[name])
+        found = replace(found, rate=rate)
         progress.phase(name, "plan", send_bytes=found.plan.send_bytes)
         return found
 
@@ -149,7 +160,7 @@ def ship_bundle(
 
     Raises UnfitError before anything changed; what failed on any host when all have ended.
     """
-    planned = plan_hosts(source.manifest, hosts, specs, wanted, progress)
+    planned = plan_hosts(source, hosts, specs, wanted, progress)
     outcome = ship_planned(source, hosts, specs, wanted, planned, progress)
     if outcome.failures:
         raise first_failure(outcome.failures)

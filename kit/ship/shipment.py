@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import TransferError, UnreachableError, VerificationError
@@ -15,8 +15,10 @@ from kit.ship.agent_order import order_document
 from kit.ship.archive import store_of
 from kit.ship.have import ask_host
 from kit.ship.kit_image import prepare_root, send_kit_image
+from kit.ship.pace import Pace
 from kit.ship.plan import HostPlan, plan_host, require_room
 from kit.ship.receipt import Receipt
+from kit.ship.reuse import FrameReader
 from kit.ship.sending import Sending
 from kit.ship.wanted import images_of, trees_in
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from kit.host.port import Host
     from kit.progress import HostProgress
     from kit.project.model import HostSpec
+    from kit.ship.plan import FramesOf
     from kit.ship.wanted import Wanted
 
 AGENT_PHASES = ("assemble", "send", "load", "place")
@@ -43,18 +46,31 @@ class PlannedHost:
 
     facts: HostFacts
     plan: HostPlan
+    rate: float | None = None
+    """Bytes a second that will go there, as far as anybody knows."""
+
+    @property
+    def seconds(self) -> float | None:
+        """About how long sending will take."""
+        return self.plan.send_bytes / self.rate if self.rate else None
 
 
 def plan_one(
-    manifest: Manifest, host: Host, spec: HostSpec, wanted: Wanted, *, kit_first: bool = True
+    manifest: Manifest,
+    host: Host,
+    spec: HostSpec,
+    wanted: Wanted,
+    frames_of: FramesOf | None = None,
+    *,
+    kit_first: bool = True,
 ) -> PlannedHost:
     """Return what would be done on a host, as `plan_host` has it.
 
-    Raises UnfitError, UnreachableError, ConfigError.
+    Raises UnfitError, UnreachableError, ConfigError, and VerificationError when an index is damaged.
     """
     facts, have = ask_host(host, spec, images_of(manifest, wanted), trees_in(manifest, wanted))
     require_fit(check(facts, spec, Needs()))
-    plan = plan_host(manifest, wanted, facts, have, kit_first=kit_first)
+    plan = plan_host(manifest, wanted, facts, have, frames_of, kit_first=kit_first)
     require_room(plan, facts)
     return PlannedHost(facts, plan)
 
@@ -79,11 +95,16 @@ class Shipment:
         self.wanted = wanted
         self.progress = progress
         self.sent = 0
+        self._pace = Pace()
         self._accepted = False
 
     def _advance(self, size: int) -> None:
         self.sent += size
         self.progress.sent(self.host.name, size)
+
+    def _carried(self, size: int) -> None:
+        self._pace.count(size)
+        self._advance(size)
 
     def _event(self, event: dict[str, Any], sending: Sending) -> None:
         kind = event.get("event")
@@ -111,7 +132,9 @@ class Shipment:
                 why=error.why or error.what,
                 fix="run kit ship again; it goes on where it stopped",
             ) from error
-        receipt = _receipt(self.host.name, planned.plan, self.sent, result, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        receipt = _receipt(self.host.name, planned.plan, self.sent, result, seconds)
+        receipt = replace(receipt, rate=int(self._pace.rate or 0))
         self.progress.phase(self.host.name, "done")
         return receipt
 
@@ -121,7 +144,8 @@ class Shipment:
             result = self._round(planned, last=last)
             if result is not None:
                 return result
-            planned = plan_one(self.source.manifest, self.host, self.spec, self.wanted)
+            frames_of = FrameReader(self.source.read)
+            planned = plan_one(self.source.manifest, self.host, self.spec, self.wanted, frames_of)
         raise TransferError(
             "what was sent does not stay", where=self.host.name, fix="look at that host's disk (dmesg)"
         )
@@ -147,7 +171,7 @@ class Shipment:
         self._accepted = False
         request = order_document(plan, store_of(planned.facts), self.source, _who())
         self._advance(sum(index.size for index in plan.indexes))
-        with Sending(self.host, self.spec.root, self.source, plan, self._advance) as sending:
+        with Sending(self.host, self.spec.root, self.source, plan, self._carried) as sending:
             return call_agent(
                 self.host,
                 planned.facts,

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from kit.errors import UnreachableError
 from kit.run.fleet import open_some_hosts
+from kit.ship.pace import keep_paces, load_paces, pace_key, pace_path
 from kit.ship.ship import first_failure, plan_hosts, ship_planned
 from kit.ship.wanted import wanted_by_host
+from kit.workflow.ship_plan import ship_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from kit.project.load import LoadedProject
     from kit.run.fleet import Reached
     from kit.ship.receipt import Receipt
-    from kit.ship.ship import Planned, PlannedHost
+    from kit.workflow.ship_plan import ShipPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +35,6 @@ class Shipped:
     hosts: tuple[Receipt, ...]
     failures: Mapping[str, KitError] = field(default_factory=dict)
     """By host: why it was passed by."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShipStep:
-    """What would be done to one host."""
-
-    host: str
-    send_bytes: int
-    there_bytes: int
-    sends_kit: bool
-    blobs: int
-    loads: tuple[str, ...]
-    trees: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ShipPlan:
-    """What a ship would do."""
-
-    bytes: int
-    hosts: tuple[ShipStep, ...]
-    failures: Mapping[str, KitError] = field(default_factory=dict)
-    """By host: why it does not answer."""
 
 
 @contextmanager
@@ -88,9 +67,12 @@ def ship_project(
     with _answering(loaded, names, connect) as reached:
         for name, error in reached.failures.items():
             progress.phase(name, "failed", text=error.what)
-        planned = plan_hosts(source.manifest, reached.hosts, specs, wanted, progress)
-        on_plan(_ship_plan(reached, planned))
+        paces = load_paces(pace_path())
+        planned = plan_hosts(source, reached.hosts, specs, wanted, progress, paces)
+        on_plan(ship_plan(planned, reached.failures))
         outcome = ship_planned(source, reached.hosts, specs, wanted, planned, progress)
+    rates = {pace_key(specs[receipt.host]): receipt.rate for receipt in outcome.receipts if receipt.rate}
+    keep_paces(pace_path(), rates)
     sent = sum(receipt.sent_bytes for receipt in outcome.receipts)
     return Shipped(sent, outcome.receipts, {**reached.failures, **outcome.failures})
 
@@ -99,25 +81,7 @@ def plan_project_ship(
     loaded: LoadedProject, source: BundleSource, names: tuple[str, ...], connect: Callable[..., Host]
 ) -> ShipPlan:
     """Return what `ship_project` would do; nothing changes on the hosts."""
-    wanted = wanted_by_host(loaded.project)
+    specs, wanted, paces = loaded.project.hosts, wanted_by_host(loaded.project), load_paces(pace_path())
     with _answering(loaded, names, connect) as reached:
-        planned = plan_hosts(source.manifest, reached.hosts, loaded.project.hosts, wanted)
-    return _ship_plan(reached, planned)
-
-
-def _ship_plan(reached: Reached, planned: Planned) -> ShipPlan:
-    steps = tuple(_step(host) for host in planned.hosts.values())
-    return ShipPlan(sum(step.send_bytes for step in steps), steps, {**reached.failures, **planned.failures})
-
-
-def _step(planned: PlannedHost) -> ShipStep:
-    plan = planned.plan
-    return ShipStep(
-        host=plan.host,
-        send_bytes=plan.send_bytes,
-        there_bytes=plan.there_bytes,
-        sends_kit=plan.sends_kit,
-        blobs=len(plan.sends),
-        loads=tuple(image.identity_tag for image in plan.loads),
-        trees=tuple(f"{tree.kind} {tree.name}" for tree in plan.trees),
-    )
+        planned = plan_hosts(source, reached.hosts, specs, wanted, paces=paces)
+    return ship_plan(planned, reached.failures)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from kit.cli import crossing, launching, preparing, reading, watching
 from kit.cli.output import bytes_text, plain, show, table
+from kit.cli.ship_words import planned, planned_briefly
 from kit.host.checks import Finding
 from kit.run.ask import Asked
 from kit.run.check_hosts import CheckResult
@@ -23,7 +25,8 @@ from kit.signature.seen import Older, SeenBundle
 from kit.signature.trust import Verdict
 from kit.workflow.make_bundle import BundlePlan, Made
 from kit.workflow.open_trusted import Provenance
-from kit.workflow.ship_project import Shipped, ShipPlan, ShipStep
+from kit.workflow.ship_plan import Reused, ShipPlan, ShipStep
+from kit.workflow.ship_project import Shipped
 from kit.workflow.write_project_lock import Locked
 
 
@@ -152,8 +155,56 @@ def test_findings_that_are_wrong_come_with_their_fix() -> None:
 def test_a_ship_is_told_host_by_host() -> None:
     receipt = Receipt("gpu1", "sha256:x", 1000, 2000, (("t", "i"),), ("t",), ("models/m",), 1.5)
     assert "1.0 kB" in list(crossing._shipped(Shipped(1000, (receipt,))))[1]
-    step = ShipStep("gpu1", 1000, 0, sends_kit=True, blobs=1, loads=("t",), trees=("model m",))
-    assert next(iter(crossing._planned(ShipPlan(1000, (step,))))).startswith("gpu1: would send 1.0 kB")
+
+
+def ship_step(**overrides: Any) -> ShipStep:
+    fields: dict[str, Any] = {
+        "host": "gpu1",
+        "send_bytes": 1000,
+        "there_bytes": 6000,
+        "sends_kit": True,
+        "blobs": 1,
+        "loads": ("t",),
+        "trees": ("model m",),
+        "reused": Reused(1000, 2000, 3000, 4000),
+        "seconds": 61.0,
+        "disk_bytes": 1500,
+        "disk_free": 10**9,
+        "engine_bytes": 7000,
+        "engine_free": None,
+    }
+    return ShipStep(**(fields | overrides))
+
+
+def test_a_dry_run_tells_bytes_seconds_what_is_reused_and_room() -> None:
+    lines = list(planned(ShipPlan(1000, 1000, (ship_step(),))))
+    assert lines[0].split("  ")[0] == "HOST"
+    assert re.split("  +", lines[1]) == [
+        "gpu1",
+        "1.0 kB",
+        "1:01",
+        "1.0 kB",
+        "2.0 kB",
+        "3.0 kB",
+        "4.0 kB",
+        "1.5 kB of 1.0 GB",
+        "7.0 kB",
+    ]
+    assert lines[2:] == ["gpu1: kit's own image first", "gpu1: load t", "gpu1: place model m"]
+
+
+def test_what_is_sent_is_said_in_a_line_before_it_is() -> None:
+    nothing = ship_step(host="gpu3", send_bytes=0)
+    bare = ship_step(host="gpu2", reused=Reused(0, 0, 0, 0), seconds=None)
+    lines = list(planned_briefly(ShipPlan(2000, 1000, (ship_step(), bare, nothing))))
+    assert lines == [
+        (
+            "gpu1: sends 1.0 kB, about 1:01; 1.0 kB are there; 2.0 kB came before; "
+            "3.0 kB in frames of older blobs"
+        ),
+        "gpu2: sends 1.0 kB",
+        "1.0 kB leave this machine; hosts pass them on",
+    ]
 
 
 def test_a_lock_tells_what_changed_and_what_is_open() -> None:

@@ -33,4 +33,5 @@ def host_plan(
     manifest: Manifest, *, facts: HostFacts | None = None, have: Have | None = None, **more: Any
 ) -> HostPlan:
     """The plan for a host that has nothing, unless told otherwise."""
-    return plan_host(manifest, more.get("wanted", WANTED), facts or host_facts(), have or Have())
+    wanted, frames_of = more.get("wanted", WANTED), more.get("frames_of")
+    return plan_host(manifest, wanted, facts or host_facts(), have or Have(), frames_of)

@@ -214,6 +214,8 @@ class FakeLane:
         with path.open("r+b" if path.exists() else "wb") as file:
             file.seek(offset)
             file.write(data)
+        if host.lost:
+            raise UnreachableError("the connection was lost", where=host.name)
         self._place, self._left = (path, offset + len(data)), self._left - len(data)
         if not self._left:
             self._said.put(self._header.rstrip(b"\n"))

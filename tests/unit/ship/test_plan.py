@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kit.bundle.docker_load import docker_load_size
-from kit.bundle.manifest import Manifest
+from kit.bundle.frame_index import Frame, dump_index
+from kit.bundle.manifest import Blob, File, Layer, Manifest
 from kit.errors import ConfigError, UnfitError
+from kit.ship.framed import FramedBlob, framed
 from kit.ship.have import Have
 from kit.ship.identity import SeenImage, diff_ids
 from kit.ship.oci_archive import oci_archive_size
 from kit.ship.plan import MARGIN, require_room
 from kit.ship.wanted import Wanted
+from kit.workflow.ship_plan import uplink_bytes
 from tests.unit.host.factories import host_facts
 from tests.unit.ship.factories import host_plan, ship_bundle_source
 
@@ -128,3 +132,69 @@ def test_a_full_disk_does_not_matter_when_nothing_comes(manifest: Manifest) -> N
     assert tree is not None
     have = Have({file.digest: file.size for file in tree.files}, {}, there(manifest, "kit", "train"))
     require_room(host_plan(manifest, have=have), host_facts(free_bytes=0))
+
+
+def halves(item: Layer | File | Blob) -> FramedBlob:
+    """Every blob as two frames, the first of which is the same in all of them."""
+    blob = Blob(item.digest, item.size)
+    first = Frame(item.size // 2, item.size // 2, b"1" * 32, b"1" * 32)
+    rest = item.size - item.size // 2
+    return framed(
+        blob, (first, Frame(rest, rest, item.digest[:32].encode(), item.digest[:32].encode())), blob
+    )
+
+
+def older_have(manifest: Manifest, **more: Any) -> Have:
+    """A host with an older blob that has the first half of everything."""
+    digest = "sha256:" + "e" * 64
+    del manifest
+    return Have({digest: 5}, indexes={digest: dump_index([Frame(5, 5, b"1" * 32, b"1" * 32)])}, **more)
+
+
+def test_frames_of_older_blobs_are_not_sent_but_take_room(manifest: Manifest) -> None:
+    bare = host_plan(manifest)
+    plan = host_plan(manifest, have=older_have(manifest), frames_of=halves)
+    shared = sum(send.blob.size // 2 for send in plan.sends)
+    assert plan.send_bytes == bare.send_bytes - shared
+    assert plan.older_bytes == plan.there_bytes == shared
+    assert plan.disk_bytes == bare.disk_bytes
+
+
+def test_what_was_cut_off_began_with_copying_and_counts_once(manifest: Manifest) -> None:
+    blob = max(host_plan(manifest).sends, key=lambda send: send.size).blob
+    for partial in (blob.size // 4, blob.size // 2 + 3):
+        have = older_have(manifest, partial={blob.digest: partial})
+        plan = host_plan(manifest, have=have, frames_of=halves)
+        send = next(send for send in plan.sends if send.blob == blob)
+        assert send.there == max(partial, blob.size // 2)
+        assert plan.partial_bytes == partial
+        assert plan.there_bytes == plan.partial_bytes + plan.older_bytes
+
+
+def test_what_came_before_needs_no_more_room(manifest: Manifest) -> None:
+    bare = host_plan(manifest)
+    blob = bare.sends[-1].blob
+    plan = host_plan(manifest, have=Have(partial={blob.digest: blob.size - 3}))
+    assert plan.disk_bytes == bare.disk_bytes - blob.size + 3
+
+
+def test_a_host_that_lies_of_all_sends_gets_no_plan_below_nothing(manifest: Manifest) -> None:
+    lies = {send.blob.digest: 10**17 for send in host_plan(manifest).sends}
+    plan = host_plan(manifest, have=Have(partial=lies))
+    assert plan.send_bytes == plan.kit_bytes + sum(index.size for index in plan.indexes)
+    assert plan.disk_bytes >= plan.kit_bytes
+
+
+def test_images_that_the_engine_has_are_told_as_reused(manifest: Manifest) -> None:
+    train = manifest.image("train")
+    assert train is not None
+    plan = host_plan(manifest, have=Have(images=there(manifest, "train")))
+    assert plan.engine_has_bytes == sum(layer.size for layer in train.layers)
+
+
+def test_a_blob_leaves_this_machine_once_and_kits_image_for_each_host(manifest: Manifest) -> None:
+    plans = [host_plan(manifest, facts=host_facts(host=name)) for name in ("gpu1", "gpu2")]
+    plans.append(host_plan(manifest, have=Have(images=there(manifest, "kit", "train"))))
+    blobs = sum(send.size for send in plans[0].sends)
+    own = sum(plan.send_bytes - sum(send.size for send in plan.sends) for plan in plans)
+    assert uplink_bytes(plans) == blobs + own

@@ -122,9 +122,7 @@ def test_a_second_ship_sends_nothing(source: BundleSource, host: FakeHost) -> No
 
 
 def test_a_dry_run_changes_nothing(source: BundleSource, host: FakeHost) -> None:
-    planned = plan_hosts(
-        source.manifest, {"gpu1": host}, {"gpu1": host_spec(root=str(host.root))}, {"gpu1": WANTED}
-    )
+    planned = plan_hosts(source, {"gpu1": host}, {"gpu1": host_spec(root=str(host.root))}, {"gpu1": WANTED})
     assert planned.hosts["gpu1"].plan.send_bytes > 0
     assert not host.root.exists()
     assert {argv[:2] for argv in host.commands} == {("sh", "-s")}
