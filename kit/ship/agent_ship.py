@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.bundle.blob_store import BlobStore
 from kit.bundle.digest import blob_of, wrong_bytes
+from kit.errors import KitError, TransferError
 from kit.host.agent import SOCKET
 from kit.ship.agent_load import load_images
 from kit.ship.agent_lock import held
@@ -22,14 +23,15 @@ from kit.ship.agent_trust import trusted_order
 from kit.ship.control import Control
 from kit.ship.framed import blob_of_item, framed_blob, index_of_item, needed_items
 from kit.ship.intake import Intake
+from kit.ship.layer_supply import Coming
 from kit.ship.older_frames import OlderFrames
+from kit.ship.side_work import SideWork
 from kit.ship.wrapper_script import wrapper_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kit.bundle.manifest import Blob, File, Layer
-    from kit.errors import KitError
     from kit.ship.agent_order import Order
     from kit.ship.control import Lines
     from kit.ship.engine_port import ImageEngine
@@ -58,11 +60,8 @@ def fed_by_sender(intake: Intake, lines: Lines, emit: Emit) -> None:
     def wrote(said: dict[str, Any]) -> None:
         intake.wrote(str(said["blob"]), int(said["start"]), int(said["stop"]))
 
-    def lost(error: KitError) -> None:
-        intake.end(error)
-        sent.release()
-
-    Control(lines, {"wrote": wrote, "sent": lambda _: sent.release()}, lost).start()
+    intake.on_end(sent.release)
+    Control(lines, {"wrote": wrote, "sent": lambda _: sent.release()}, intake.end).start()
     turn = 0
     intake.settle()
     while need := intake.need():
@@ -89,9 +88,7 @@ def carry_out(order: Order, engine: ImageEngine, emit: Emit, feed: Feed) -> dict
         with Intake(store, _wanted(store, order), emit) as intake:
             intake.begin(OlderFrames(store))
             emit({"event": "phase", "phase": "send"})
-            feed(intake)
-        emit({"event": "phase", "phase": "load"})
-        loaded = load_images(engine, order.store, store, order.images, emit)
+            loaded = _feed_and_load(order, engine, store, intake, emit, feed)
         emit({"event": "phase", "phase": "place"})
         for tree in order.trees:
             emit({"event": "placing", "tree": tree.name})
@@ -99,6 +96,31 @@ def carry_out(order: Order, engine: ImageEngine, emit: Emit, feed: Feed) -> dict
         receipt = _receipt(order, engine, loaded)
         _write_records(order, receipt)
     return receipt
+
+
+def _feed_and_load(
+    order: Order, engine: ImageEngine, store: BlobStore, intake: Intake, emit: Emit, feed: Feed
+) -> tuple[str, ...]:
+    """Take in and load at once: the engine unpacks a layer while the next one comes."""
+
+    def load() -> tuple[str, ...]:
+        return load_images(engine, order.store, store, order.images, emit, Coming(intake.wait))
+
+    loading = SideWork(load, lambda failure: intake.end(_as_error(failure)))
+    try:
+        feed(intake)
+        if loading.running:
+            emit({"event": "phase", "phase": "load"})
+    except KitError as error:
+        intake.end(error)
+        raise
+    finally:
+        loading.join()
+    return loading.result()
+
+
+def _as_error(failure: BaseException) -> KitError:
+    return failure if isinstance(failure, KitError) else TransferError("loading failed", why=repr(failure))
 
 
 def _items(order: Order) -> dict[str, Layer | File | Blob]:

@@ -55,6 +55,7 @@ class Intake:
         self._error: KitError | None = None
         self._open_jobs = 0
         self._heard: list[Heard] = []
+        self._on_end: list[Callable[[], None]] = []
         self._hashers = ThreadPoolExecutor(_HASHERS)
         # Syncing a large file takes seconds; others are hashed meanwhile.
         self._syncer = ThreadPoolExecutor(1)
@@ -150,12 +151,19 @@ class Intake:
             if self._error is not None:
                 raise self._failure()
 
+    def on_end(self, heard: Callable[[], None]) -> None:
+        """Have `heard` called when the intake is given up, from any thread."""
+        self._on_end.append(heard)
+
     def end(self, error: KitError) -> None:
         """Give up, unless everything is proven; whoever waits hears of it. The first error stays."""
         with self._changed:
-            if self._error is None and not self._proven >= self._blobs.keys():
-                self._error = error
+            if self._error is not None or self._proven >= self._blobs.keys():
+                return
+            self._error = error
             self._changed.notify_all()
+        for heard in self._on_end:
+            heard()
 
     def _failure(self) -> KitError:
         assert self._error is not None  # noqa: S101 - only asked for when there is one

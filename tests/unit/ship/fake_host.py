@@ -206,10 +206,10 @@ class FakeLane:
             self._header, self._left = data, int(length)
             self._place = (host.root / "partial" / name, int(offset))
             return
+        if host.cut_after is not None and host.blob_bytes + len(data) > host.cut_after:
+            host.lost, data = True, data[: host.cut_after - host.blob_bytes]
         host.received += len(data)
         host.blob_bytes += len(data)
-        if host.cut_after is not None and host.blob_bytes >= host.cut_after:
-            host.lost = True
         path, offset = self._place
         with path.open("r+b" if path.exists() else "wb") as file:
             file.seek(offset)
@@ -217,6 +217,8 @@ class FakeLane:
         if host.lost:
             raise UnreachableError("the connection was lost", where=host.name)
         self._place, self._left = (path, offset + len(data)), self._left - len(data)
+        if host.lost:
+            raise UnreachableError("the connection was lost", where=host.name)
         if not self._left:
             self._said.put(self._header.rstrip(b"\n"))
 
