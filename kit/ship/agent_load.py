@@ -104,6 +104,9 @@ class _Load:
                     # It had the layers unpacked from another form of them, and left these bytes out.
                     engine.load(oci_archive_chunks(image, self._released))
                     found = engine.inspect(reference)
+                # Also of layers that the engine did not ask for: with the name goes that all of it is here.
+                for layer in image.layers:
+                    self._supply.wait(layer.digest)
                 # Compared before it gets the name that jobs trust.
                 _require_same(image, found)
                 engine.tag(reference, image.identity_tag)

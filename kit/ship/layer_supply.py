@@ -70,21 +70,26 @@ class LayerSupply:
             self.stopped = error
             raise
 
+    def wait(self, blob: str) -> None:
+        """Return when a blob is here, or is left out. Raises KitError when it will never be."""
+        if blob not in self._coming.left_out:
+            with self._noting():
+                self._coming.wait(blob)
+
     def admit(self, digest: str) -> None:
         """Return when the first bytes of a layer, config or manifest may go out.
 
         Raises KitError when they never may; so does everything from then on.
         """
+        layer = self.served.layers.get(digest)
         with self._noting():
-            layer = self.served.layers.get(digest)
-            blob = layer.digest if layer else digest
-            if blob in self._coming.left_out:
+            if layer is not None and layer.digest in self._coming.left_out:
                 raise TransferError(
                     "the engine asks for a layer that it had", where=self._name, fix="run kit ship again"
                 )
-            if layer is not None or digest in self.served.stored:
-                self._coming.wait(blob)
-            self._gate.wait(digest)
+        if layer is not None or digest in self.served.stored:
+            self.wait(layer.digest if layer else digest)
+        self._gate.wait(digest)
 
     def plain(self, layer: Layer) -> Iterator[bytes]:
         """Yield a layer's tar; the last bytes only when it holds nothing that no layer should.
