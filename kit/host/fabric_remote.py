@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kit.errors import UnreachableError
 from kit.host.exchange import exchange, run_talk, stream_talk
 from kit.host.fabric_channel import Channel
 from kit.host.lane_opener import LaneOpener, Reached
@@ -89,7 +90,11 @@ class FabricRemote:
     def separate_lane(self, argv: Argv) -> Lane:
         """Start a command over another connection of paramiko's."""
         other = FabricRemote(self._way)
-        return TalkLane(self.name, other._talk(argv), other.close)
+        try:
+            return TalkLane(self.name, other._talk(argv), other.close)
+        except UnreachableError:
+            other.close()
+            raise
 
     def shared_lane(self, argv: Argv) -> Lane:
         """Start a command over this connection, beside whatever else runs."""

@@ -1,7 +1,8 @@
 """Opening lanes to a host over SSH: OpenSSH where it gets through, else paramiko, and never none at all.
 
 fabric's control connection decides trust and stays the only judge: ssh is given the keys that it verified.
-Lanes are opened one after another, since sshd counts connections that have not logged in yet (MaxStartups).
+The first lane is opened alone, the others a few at a time: sshd counts connections that have not logged in
+yet (MaxStartups, 10 unless told otherwise).
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 GREETING = "kit-lane-1"
 """Said by the host when the command starts; what a login shell prints before it is passed over."""
+AT_A_TIME = 3
+"""Logins under way at once."""
 LOGIN_TIMEOUT = 30
 """Seconds from an ssh's start to the greeting."""
 
@@ -81,7 +84,8 @@ class LaneOpener:
         self._find = find
         self._start = start
         self._sleep = sleep
-        self._one_at_a_time = threading.Lock()
+        self._first = threading.Lock()
+        self._few = threading.BoundedSemaphore(AT_A_TIME)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._lanes: WeakSet[Lane] = WeakSet()
         self._opened = 0
@@ -94,7 +98,7 @@ class LaneOpener:
         `note` hears, once, why it is not OpenSSH that carries the data.
         Raises UnreachableError when the host is gone, or takes no more connections beside those it has.
         """
-        with self._one_at_a_time:
+        with self._few if self._opened else self._first:
             lane = self._by_openssh(argv, aes_there=aes_there)
             if lane is None:
                 self._tell(note)

@@ -1,168 +1,195 @@
-"""Sending records to a host over several connections at once, each acknowledged when it is written there."""
+"""Sending what a host needs over several connections at once: more of them while that pays."""
 
 from __future__ import annotations
 
+import os
 import threading
-from collections import deque
+import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kit.errors import KitError, TransferError, UnreachableError, VerificationError
-from kit.ship.lane_script import Record, check_ack, lane_argv
+from kit.errors import KitError, TransferError, UnreachableError
+from kit.ship.lane_carrier import Carrier, Heard
+from kit.ship.lane_count import record_size
+from kit.ship.lane_growth import Growth
+from kit.ship.lane_script import Record, lane_argv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from kit.bundle.source import BundleSource
+    from kit.host.facts import HostFacts
     from kit.host.port import Host, Lane
+    from kit.ship.record_queue import RecordQueue
 
-COUNT = 2
-"""Connections at a time."""
-_AGAIN = "run kit ship again; it goes on where it stopped"
+LOSSES = 3
+"""Lanes that may be lost in a row, with no record that arrived between, before it is given up."""
+_TICK = 0.25
+"""Seconds between two looks at how it goes."""
 
 
-class _Records:
-    """The records still to send; what a lost lane did not finish goes to the others."""
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where lanes lead."""
 
-    def __init__(self, records: Iterable[Record]) -> None:
-        self._fresh: Iterator[Record] = iter(records)
-        self._back: deque[Record] = deque()
-        self._lock = threading.Lock()
+    host: Host
+    root: str
+    cores: int
+    """Processors of the weaker side."""
+    aes: bool
+    """The host's processor has AES instructions."""
 
-    def take(self) -> Record | None:
-        with self._lock:
-            return self._back.popleft() if self._back else next(self._fresh, None)
 
-    def give_back(self, records: Iterable[Record]) -> None:
-        with self._lock:
-            self._back.extend(records)
+def destination(host: Host, root: str, facts: HostFacts) -> Destination:
+    """Return where lanes to a host lead."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Destination(host, root, min(here, facts.cores), facts.aes)
 
 
 class Lanes:
     """The way of one host's blobs: a few lanes, for as long as there is something to send."""
 
-    def __init__(
-        self,
-        host: Host,
-        root: str,
-        source: BundleSource,
-        on_bytes: Callable[[int], None],
-        on_wrote: Callable[[Record], None],
-    ) -> None:
-        """`on_bytes` hears of bytes that left, `on_wrote` of records that lie there; from any thread."""
-        self._host = host
-        self._argv = lane_argv(root)
+    def __init__(self, to: Destination, source: BundleSource, heard: Heard) -> None:
+        self._to = to
         self._source = source
-        self._on_bytes = on_bytes
-        self._on_wrote = on_wrote
-        self._open: set[Lane] = set()
-        self._lock = threading.Lock()
-        self._failures: list[KitError] = []
+        self._heard = heard
+        self._crew: _Crew | None = None
         self._ended = False
 
-    def send(self, records: Iterable[Record]) -> None:
-        """Return when every record lies on the host.
+    def send(self, queue: RecordQueue) -> None:
+        """Return when every record lies on the host. One call at a time.
 
-        Raises what reading the bundle raises, and UnreachableError or TransferError when no lane is left.
+        Raises what reading the bundle raises, and UnreachableError or TransferError when lanes are lost, time
+        after time.
         """
-        left = _Records(records)
-        threads = [threading.Thread(target=self._carry, args=(left,), daemon=True) for _ in range(COUNT)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if self._ended or left.take() is not None:
-            raise self._failures[0] if self._failures else TransferError("sending was stopped")
+        self._crew = _Crew(self._to, self._source, self._heard, queue)
+        if self._ended:
+            self._crew.abort()
+        self._crew.work()
 
     def abort(self) -> None:
         """End every lane; `send` raises."""
-        with self._lock:
-            self._ended = True
-            lanes = tuple(self._open)
+        self._ended = True
+        if self._crew is not None:
+            self._crew.abort()
+
+
+class _Crew:
+    """The lanes of one round, each with a thread of its own."""
+
+    def __init__(self, to: Destination, source: BundleSource, heard: Heard, queue: RecordQueue) -> None:
+        self._to = to
+        self._source = source
+        self._outer = heard
+        self._heard = replace(heard, sent=self._count, wrote=self._arrived)
+        self._queue = queue
+        self._growth = Growth(to.cores, queue.left)
+        self._changed = threading.Condition()
+        self._opening = 0
+        self._retiring = 0
+        self._lanes: set[Lane] = set()
+        self._sent = 0
+        self._lost = 0
+        self._failure: KitError | None = None
+        self._over = False
+
+    def work(self) -> None:
+        """Have lanes until there is nothing left to carry."""
+        with self._changed:
+            while not self._over and (self._lanes or (self._queue.left and self._lost < LOSSES)):
+                self._growth.look(time.monotonic(), len(self._lanes), self._sent, self._queue.left)
+                self._start_missing()
+                self._changed.wait(_TICK)
+            over, self._over = self._over, True
+        if over or self._queue.left:
+            raise self._failure or TransferError("sending was stopped", where=self._to.host.name)
+
+    def abort(self, error: KitError | None = None) -> None:
+        """End every lane."""
+        with self._changed:
+            self._failure = error if error is not None and not self._over else self._failure
+            self._over = True
+            lanes = tuple(self._lanes)
+            self._changed.notify_all()
         for lane in lanes:
             lane.abort()
 
-    def _carry(self, left: _Records) -> None:
-        under_way: deque[Record] = deque()
-        try:
-            self._carry_all(left, under_way)
-        except UnreachableError as error:
-            self._failures.append(error)  # The other lanes go on.
-        except KitError as error:
-            self._give_up(error)
-        except BaseException as failure:  # noqa: BLE001 - the thread's end; whoever waits must hear of it
-            self._give_up(TransferError("sending failed", where=self._host.name, why=repr(failure)))
-        left.give_back(under_way)
-
-    def _give_up(self, error: KitError) -> None:
-        self._failures.insert(0, error)
-        self.abort()
-
-    def _carry_all(self, left: _Records, under_way: deque[Record]) -> None:
-        record = left.take()
-        if record is None:
+    def _start_missing(self) -> None:
+        if not self._queue.left or self._lost >= LOSSES:
             return
-        under_way.append(record)
-        lane = self._host.open_lane(self._argv)
-        with self._lock:
-            self._open.add(lane)
-        hearing = _Hearing(lane, under_way, self._on_wrote, self._host.name)
+        for _ in range(self._growth.target - len(self._lanes) - self._opening):
+            self._opening += 1
+            threading.Thread(target=self._guarded, daemon=True).start()
+
+    def _guarded(self) -> None:
         try:
-            hearing.start()
-            while record is not None and not self._ended:
-                self._write(lane, record)
-                record = left.take()
-                if record is not None:
-                    under_way.append(record)
-            done = lane.finish()
-            hearing.join()
-        except BaseException:
-            lane.abort()
-            raise
-        finally:
-            with self._lock:
-                self._open.discard(lane)
-        if hearing.failure is not None:
-            raise hearing.failure
-        if under_way:
-            why = done.stderr.decode("utf-8", "replace").strip()[-400:] or f"status {done.status}"
-            raise UnreachableError("a lane was closed", where=self._host.name, why=why, fix=_AGAIN)
+            lane = self._open()
+            if lane is not None:
+                self._carry(lane)
+        except BaseException as failure:  # noqa: BLE001 - the thread's end; whoever waits must hear of it
+            self.abort(TransferError("sending failed", where=self._to.host.name, why=repr(failure)))
 
-    def _write(self, lane: Lane, record: Record) -> None:
-        lane.write(record.header)
-        left = record.length
-        for chunk in self._source.read_range(record.digest, record.offset, record.length):
-            lane.write(chunk)
-            left -= len(chunk)
-            self._on_bytes(len(chunk))
-        if left:
-            # The host waits for the rest; nothing but the end of the lane can tell it that none comes.
-            raise VerificationError(
-                f"{record.digest} ends early", where=self._source.where, why=f"{left} bytes are missing"
-            )
-
-
-class _Hearing(threading.Thread):
-    """Hears what a lane says of the records that were written into it."""
-
-    def __init__(
-        self, lane: Lane, under_way: deque[Record], on_wrote: Callable[[Record], None], host: str
-    ) -> None:
-        super().__init__(daemon=True)
-        self._lane = lane
-        self._under_way = under_way
-        self._on_wrote = on_wrote
-        self._host = host
-        self.failure: KitError | None = None
-
-    def run(self) -> None:
+    def _open(self) -> Lane | None:
+        to, lane, started = self._to, None, time.monotonic()
         try:
-            while line := self._lane.read_line():
-                if not self._under_way:
-                    raise TransferError(
-                        "an answer that kit did not ask for", where=self._host, why=repr(line[:80])
-                    )
-                check_ack(line, self._under_way[0], self._host)
-                self._on_wrote(self._under_way.popleft())
+            lane = to.host.open_lane(lane_argv(to.root), aes=to.aes, note=self._outer.note)
+        except UnreachableError as error:
+            self._not_opened(error)
         except KitError as error:
-            self.failure = error
-            self._lane.abort()
+            self.abort(error)
+        with self._changed:
+            self._opening -= 1
+            if lane is not None and not self._over:
+                self._lanes.add(lane)
+                self._growth.opened(time.monotonic() - started, self._queue.left)
+                return lane
+            self._changed.notify_all()
+        if lane is not None:
+            lane.abort()
+        return None
+
+    def _not_opened(self, error: UnreachableError) -> None:
+        with self._changed:
+            if self._lanes:
+                # Those that are open go on; the host takes no more beside them.
+                self._growth.stop(len(self._lanes))
+            else:
+                self._lost += 1
+                self._failure = error
+
+    def _carry(self, lane: Lane) -> None:
+        carrier = Carrier(self._to.host.name, lane, self._source, self._heard)
+        try:
+            carrier.carry(self._take)
+        except UnreachableError as error:
+            with self._changed:
+                self._lost += 1
+                self._failure = error
+        except KitError as error:
+            self.abort(error)
+        finally:
+            with self._changed:
+                self._queue.give_back(carrier.under_way)
+                self._lanes.discard(lane)
+                self._retiring = max(self._retiring - 1, 0) if carrier.retired else self._retiring
+                self._changed.notify_all()
+
+    def _take(self, carrier: Carrier) -> Record | None:
+        """Return what a lane carries next; None lets it end."""
+        with self._changed:
+            lanes = len(self._lanes) - self._retiring
+            if self._over:
+                return None
+            if lanes > self._growth.target:
+                self._retiring += 1
+                carrier.retired = True
+                return None
+            return self._queue.take(record_size(carrier.rate, lanes, self._queue.left))
+
+    def _count(self, size: int) -> None:
+        with self._changed:
+            self._sent += size
+        self._outer.sent(size)
+
+    def _arrived(self, record: Record) -> None:
+        with self._changed:
+            self._lost = 0
+        self._outer.wrote(record)

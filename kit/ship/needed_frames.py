@@ -43,6 +43,14 @@ def _check(ranges: FrameRanges, count: int) -> None:
         end = stop
 
 
+def run_end(blob: FramedBlob, start: int, end: int, most: int) -> int:
+    """Return where a run of frames from `start` ends: at `end`, or when one more would make it too large."""
+    stop = start + 1
+    while stop < end and blob.offsets[stop + 1] - blob.offsets[start] <= most:
+        stop += 1
+    return stop
+
+
 def cut_records(
     need: Mapping[str, FrameRanges], blobs: Mapping[str, FramedBlob], most: int = MOST
 ) -> Iterator[Record]:
@@ -52,8 +60,6 @@ def cut_records(
         for begin, end in ranges:
             start = begin
             while start < end:
-                stop = start + 1
-                while stop < end and blob.offsets[stop + 1] - blob.offsets[start] <= most:
-                    stop += 1
+                stop = run_end(blob, start, end, most)
                 yield Record(digest, start, stop, *blob.extent(start, stop))
                 start = stop

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from kit.errors import KitError, UnreachableError
 from kit.ship.control import ControlLines
 from kit.ship.framed import framed_blob, needed_items
+from kit.ship.lane_carrier import Heard
 from kit.ship.lanes import Lanes
-from kit.ship.needed_frames import cut_records, parse_need
+from kit.ship.needed_frames import parse_need
+from kit.ship.record_queue import RecordQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,9 +19,9 @@ if TYPE_CHECKING:
 
     from kit.bundle.manifest import Blob
     from kit.bundle.source import BundleSource
-    from kit.host.port import Host
     from kit.ship.framed import FramedBlob
     from kit.ship.lane_script import Record
+    from kit.ship.lanes import Destination
     from kit.ship.plan import HostPlan
 
 PATIENCE = 60.0
@@ -33,13 +35,19 @@ class Sending:
     """
 
     def __init__(
-        self, host: Host, root: str, source: BundleSource, plan: HostPlan, on_bytes: Callable[[int], None]
+        self,
+        to: Destination,
+        source: BundleSource,
+        plan: HostPlan,
+        on_bytes: Callable[[int], None],
+        on_note: Callable[[str], None],
     ) -> None:
+        """`on_bytes` hears of bytes that left, `on_note` of what the user should know."""
         self.control = ControlLines()
-        self._host = host
+        self._host = to.host
         self._source = source
         self._plan = plan
-        self._lanes = Lanes(host, root, source, on_bytes, self._wrote)
+        self._lanes = Lanes(to, source, Heard(on_bytes, self._wrote, on_note))
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
 
@@ -54,7 +62,7 @@ class Sending:
     def _run(self, said: Any) -> None:
         try:
             blobs = self._blobs()
-            self._lanes.send(cut_records(parse_need(said, blobs, self._host.name), blobs))
+            self._lanes.send(RecordQueue(parse_need(said, blobs, self._host.name), blobs))
             self.control.say("sent")
         except BaseException as failure:  # noqa: BLE001 - raised again where the talk ends
             self._failure = failure

@@ -15,6 +15,7 @@ from kit.ship.agent_order import order_document
 from kit.ship.archive import store_of
 from kit.ship.have import ask_host
 from kit.ship.kit_image import prepare_root, send_kit_image
+from kit.ship.lanes import destination
 from kit.ship.pace import Pace
 from kit.ship.plan import HostPlan, plan_host, require_room
 from kit.ship.receipt import Receipt
@@ -171,7 +172,8 @@ class Shipment:
         self._accepted = False
         request = order_document(plan, store_of(planned.facts), self.source, _who())
         self._advance(sum(index.size for index in plan.indexes))
-        with Sending(self.host, self.spec.root, self.source, plan, self._carried) as sending:
+        to = destination(self.host, self.spec.root, planned.facts)
+        with Sending(to, self.source, plan, self._carried, self.progress.note) as sending:
             return call_agent(
                 self.host,
                 planned.facts,

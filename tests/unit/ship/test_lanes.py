@@ -10,10 +10,13 @@ import pytest
 from kit.bundle.source import BundleSource
 from kit.errors import KitError, TransferError, UnreachableError, VerificationError
 from kit.host.port import Completed
-from kit.ship.framed import FramedBlob, framed_blob, needed_items
+from kit.ship import lane_count
+from kit.ship.framed import FramedBlob, FrameRanges, framed_blob, needed_items
+from kit.ship.lane_carrier import Heard
 from kit.ship.lane_script import Record
-from kit.ship.lanes import Lanes
+from kit.ship.lanes import LOSSES, Destination, Lanes
 from kit.ship.needed_frames import cut_records, parse_need
+from kit.ship.record_queue import RecordQueue
 from tests.unit.ship.factories import ship_bundle_source
 from tests.unit.ship.fake_host import FakeHost, FakeLane
 
@@ -31,11 +34,18 @@ def blobs(source: BundleSource) -> dict[str, FramedBlob]:
     }
 
 
+def whole(found: dict[str, FramedBlob]) -> dict[str, FrameRanges]:
+    return {digest: ((0, len(blob)),) for digest, blob in found.items() if len(blob)}
+
+
+def everything(source: BundleSource) -> RecordQueue:
+    found = blobs(source)
+    return RecordQueue(whole(found), found)
+
+
 def all_records(source: BundleSource) -> list[Record]:
     found = blobs(source)
-    return list(
-        cut_records({digest: ((0, len(blob)),) for digest, blob in found.items() if len(blob)}, found)
-    )
+    return list(cut_records(whole(found), found))
 
 
 class Sender:
@@ -45,13 +55,15 @@ class Sender:
         (host.root / "partial").mkdir(parents=True)
         self.wrote: deque[Record] = deque()
         self.sent: deque[int] = deque()
-        self.lanes = Lanes(host, str(host.root), source, self.sent.append, self.wrote.append)
+        self.notes: deque[str] = deque()
+        heard = Heard(self.sent.append, self.wrote.append, self.notes.append)
+        self.lanes = Lanes(Destination(host, str(host.root), 2, aes=True), source, heard)
 
 
 def test_every_record_lies_there_and_is_told_of_once(tmp_path: Path, source: BundleSource) -> None:
     host = FakeHost(tmp_path / "host", source.manifest)
     sender, records = Sender(host, source), all_records(source)
-    sender.lanes.send(records)
+    sender.lanes.send(everything(source))
     assert sorted(sender.wrote, key=str) == sorted(records, key=str)
     assert sum(sender.sent) == sum(record.length for record in records)
     for record in records:
@@ -59,33 +71,113 @@ def test_every_record_lies_there_and_is_told_of_once(tmp_path: Path, source: Bun
         assert path.read_bytes() == b"".join(source.read(record.digest))
 
 
-def test_what_a_lost_lane_did_not_finish_goes_over_another(tmp_path: Path, source: BundleSource) -> None:
-    class Dying(FakeLane):
-        def write(self, data: bytes) -> None:
-            del data
-            raise UnreachableError("a lane was closed", where="gpu1")
+class Dying(FakeLane):
+    """Is lost before the first byte arrives."""
 
-    class OneDies(FakeHost):
-        opened = 0
-        both = threading.Barrier(2)
+    def write(self, data: bytes) -> None:
+        del data
+        raise UnreachableError("a lane was closed", where="gpu1")
 
-        def open_lane(self, argv: tuple[str, ...], **_: Any) -> FakeLane:
-            del argv
-            self.opened += 1
-            mine = self.opened
-            self.both.wait(10)
-            return Dying(self) if mine == 1 else FakeLane(self)
 
-    host = OneDies(tmp_path / "host", source.manifest)
+class Falling(FakeLane):
+    """Takes everything in, and is lost before it says so."""
+
+    def read_line(self) -> bytes:
+        super().read_line()
+        return b""
+
+
+class Choosy(FakeHost):
+    """Opens lanes of these kinds, one after another; afterwards good ones."""
+
+    kinds: tuple[Any, ...] = ()
+    opened = 0
+
+    def open_lane(self, argv: tuple[str, ...], **_: Any) -> FakeLane:
+        del argv
+        kind = self.kinds[self.opened] if self.opened < len(self.kinds) else FakeLane
+        self.opened += 1
+        if isinstance(kind, KitError):
+            raise kind
+        lane: FakeLane = kind(self)
+        return lane
+
+
+REFUSED = UnreachableError("the host takes no further connection just now", where="gpu1")
+
+
+@pytest.mark.parametrize("kinds", [(Dying,), (Falling, Dying), (REFUSED, REFUSED)])
+def test_what_a_lost_lane_did_not_finish_goes_over_another(
+    tmp_path: Path, source: BundleSource, kinds: tuple[Any, ...]
+) -> None:
+    host = Choosy(tmp_path / "host", source.manifest)
+    host.kinds = kinds
     sender, records = Sender(host, source), all_records(source)
-    sender.lanes.send(records)
+    sender.lanes.send(everything(source))
     assert sorted(sender.wrote, key=str) == sorted(records, key=str)
+    assert host.opened == len(kinds) + 1
+
+
+def test_it_is_given_up_when_one_lane_after_another_is_lost(tmp_path: Path, source: BundleSource) -> None:
+    host = Choosy(tmp_path / "host", source.manifest)
+    host.kinds = (Dying,) * 100
+    with pytest.raises(UnreachableError, match="closed"):
+        Sender(host, source).lanes.send(everything(source))
+    assert host.opened == LOSSES
+
+
+def test_a_host_that_takes_one_lane_gets_everything_over_that_one(
+    tmp_path: Path, source: BundleSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_count, "SMALL", 0)
+    gate = threading.Event()
+
+    class Waiting(FakeLane):
+        def write(self, data: bytes) -> None:
+            gate.wait(10)
+            super().write(data)
+
+    class OneOnly(Choosy):
+        def open_lane(self, argv: tuple[str, ...], **more: Any) -> FakeLane:
+            try:
+                return super().open_lane(argv, **more)
+            finally:
+                if self.opened > 1:
+                    gate.set()
+
+    host = OneOnly(tmp_path / "host", source.manifest)
+    host.kinds = (Waiting, REFUSED)
+    sender, records = Sender(host, source), all_records(source)
+    sender.lanes.send(everything(source))
+    assert sorted(sender.wrote, key=str) == sorted(records, key=str)
+    assert host.opened == 2
+
+
+def test_sending_that_is_stopped_ends_though_a_lane_is_still_being_opened(
+    tmp_path: Path, source: BundleSource
+) -> None:
+    under_way, late = threading.Event(), threading.Event()
+
+    class Late(Choosy):
+        def open_lane(self, argv: tuple[str, ...], **more: Any) -> FakeLane:
+            under_way.set()
+            late.wait(30)
+            return super().open_lane(argv, **more)
+
+    sender = Sender(Late(tmp_path / "host", source.manifest), source)
+    stopping = threading.Thread(target=lambda: (under_way.wait(10), sender.lanes.abort()))
+    stopping.start()
+    with pytest.raises(TransferError, match="stopped"):
+        sender.lanes.send(everything(source))
+    stopping.join()
+    late.set()
+    assert not sender.wrote
 
 
 def test_when_no_lane_is_left_it_is_said_why(tmp_path: Path, source: BundleSource) -> None:
     host = FakeHost(tmp_path / "host", source.manifest, cut_after=1)
     with pytest.raises(UnreachableError, match="lost"):
-        Sender(host, source).lanes.send(all_records(source))
+        Sender(host, source).lanes.send(everything(source))
 
 
 def test_a_file_of_the_bundle_that_ends_early_stops_all(tmp_path: Path, source: BundleSource) -> None:
@@ -95,7 +187,7 @@ def test_a_file_of_the_bundle_that_ends_early_stops_all(tmp_path: Path, source: 
     path.write_bytes(path.read_bytes()[:-1])
     sender = Sender(FakeHost(tmp_path / "host", source.manifest), source)
     with pytest.raises(VerificationError, match="ends early"):
-        sender.lanes.send(all_records(source))
+        sender.lanes.send(everything(source))
     assert record not in sender.wrote
 
 
@@ -114,7 +206,7 @@ def test_a_host_that_says_another_thing_is_not_believed(
 
     sender = Sender(Liar(tmp_path / "host", source.manifest), source)
     with pytest.raises(TransferError, match="did not ask for"):
-        sender.lanes.send(all_records(source))
+        sender.lanes.send(everything(source))
     assert not sender.wrote
 
 
@@ -133,7 +225,7 @@ def test_a_lane_whose_command_fails_is_no_success(tmp_path: Path, source: Bundle
             return Failing(self)
 
     with pytest.raises(KitError, match="No space left"):
-        Sender(Full(tmp_path / "host", source.manifest), source).lanes.send(all_records(source))
+        Sender(Full(tmp_path / "host", source.manifest), source).lanes.send(everything(source))
 
 
 def test_records_are_runs_of_whole_frames(source: BundleSource) -> None:

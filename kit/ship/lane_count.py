@@ -25,10 +25,14 @@ SETTLE = 1.0
 """Seconds until new lanes are up to their speed, and what lies in buffers no longer counts."""
 MEASURE = 1.5
 """Seconds of measuring afterwards."""
+LONG = 0.5
+"""Seconds of a login, some nine round trips, from which on a line is long: about 50 ms there and back."""
 PAYS = 0.5
 """Part of the gain in proportion that more lanes must bring to be followed by still more."""
 USELESS = 0.15
 """Part of it below which they are taken back."""
+FELL = 0.5
+"""Part of an earlier rate below which the same lanes are judged anew."""
 SMALLEST_RECORD = 4 * MIB
 LARGEST_RECORD = 32 * MIB
 RECORD_SECONDS = 0.5
@@ -38,7 +42,7 @@ SHARES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class LaneRate:
     """What so many lanes carried."""
 
     lanes: int
@@ -46,15 +50,15 @@ class Pace:
     """Bytes a second, all of them together."""
 
 
-def lanes_wanted(paces: tuple[Pace, ...], cores: int, left: int) -> int:
+def lanes_wanted(rates: tuple[LaneRate, ...], cores: int, left: int) -> int:
     """Return how many lanes to have now.
 
-    `paces` is what was measured, in order; `cores` the processors of the weaker side; `left` the bytes to
+    `rates` is what was measured, in order; `cores` the processors of the weaker side; `left` the bytes to
     send.
     """
-    if not paces:
+    if not rates:
         return 1 if left <= SMALL else FIRST
-    now, before = paces[-1], paces[-2] if len(paces) > 1 else None
+    now, before = rates[-1], rates[-2] if len(rates) > 1 else None
     if before is not None and before.lanes >= now.lanes:
         return now.lanes
     gain = _gain(before, now)
@@ -66,11 +70,25 @@ def lanes_wanted(paces: tuple[Pace, ...], cores: int, left: int) -> int:
     return max(now.lanes, min(2 * now.lanes, most))
 
 
-def _gain(before: Pace | None, now: Pace) -> float:
+def _gain(before: LaneRate | None, now: LaneRate) -> float:
     """Return the gain of going from one to the other, as a part of the gain in proportion."""
     if before is None or before.rate <= 0:
         return 1.0
     return (now.rate / before.rate - 1) / (now.lanes / before.lanes - 1)
+
+
+def lanes_on_long_line(left: int) -> int:
+    """Return how many lanes to have at once on a long line.
+
+    There a connection is slow to show what its losses cost it: it may carry ten times as much in its first
+    seconds. And SSH lets 2 MiB be on their way, whatever the line would take.
+    """
+    return max(1, min(MOST, left // (SHARES * SMALLEST_RECORD)))
+
+
+def fell(before: LaneRate, now: LaneRate) -> bool:
+    """Say whether as many lanes carry so much less than they did that they must be judged anew."""
+    return now.rate < before.rate * FELL
 
 
 def record_size(rate: float, lanes: int, left: int) -> int:
@@ -78,6 +96,6 @@ def record_size(rate: float, lanes: int, left: int) -> int:
 
     `rate` is what it carried, in bytes a second, 0 when that is not known; `left` what nobody has taken yet.
     """
-    lasting = rate * RECORD_SECONDS if rate > 0 else LARGEST_RECORD / 4
+    lasting = rate * RECORD_SECONDS
     share = left / (SHARES * max(lanes, 1))
     return int(max(SMALLEST_RECORD, min(lasting, share, LARGEST_RECORD)))

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from kit.ship.lane_count import LONG, MIB, MOST
+from kit.ship.lane_growth import Growth
+
+MUCH = 10_000 * MIB
+
+
+class Line:
+    """A line that carries so much with so many lanes, looked at four times a second."""
+
+    def __init__(self, growth: Growth) -> None:
+        self.growth = growth
+        self.now = 100.0
+        self.sent = 0.0
+        self.had = [growth.target]
+
+    def go(self, seconds: float, rates: dict[int, float], left: int = MUCH) -> list[int]:
+        """Let it run; return the numbers of lanes that there were."""
+        for _ in range(int(seconds * 4)):
+            self.now += 0.25
+            self.sent += rates[self.growth.target] * MIB / 4
+            self.growth.look(self.now, self.growth.target, int(self.sent), left)
+            if self.growth.target != self.had[-1]:
+                self.had.append(self.growth.target)
+        return self.had
+
+
+def test_lanes_are_added_one_step_after_another_while_that_pays() -> None:
+    line = Line(Growth(16, MUCH))
+    assert line.go(2.25, {2: 1}) == [2]
+    assert line.go(10, {2: 1, 4: 2, 8: 4}) == [2, 4, 8]
+
+
+def test_what_did_not_pay_is_taken_back_and_stays_so() -> None:
+    assert Line(Growth(16, MUCH)).go(60, {2: 10, 4: 10}) == [2, 4, 2]
+
+
+def test_nothing_is_judged_while_lanes_are_missing() -> None:
+    growth = Growth(16, MUCH)
+    for tick in range(100):
+        growth.look(tick / 4, 1, tick * MIB, MUCH)
+    assert growth.target == 2
+
+
+def test_the_first_second_of_new_lanes_does_not_count() -> None:
+    growth = Growth(1, MUCH)
+    growth.look(0.0, 2, 0, MUCH)
+    growth.look(1.0, 2, 1000 * MIB, MUCH)
+    growth.look(2.5, 2, 1001 * MIB, MUCH)
+    assert growth.target == 4, "what was seen is 1 MiB in 1.5 s, not a fast line"
+
+
+def test_a_line_that_falls_behind_what_it_showed_is_judged_anew() -> None:
+    line = Line(Growth(16, MUCH))
+    assert line.go(20, {2: 10, 4: 10}) == [2, 4, 2]
+    assert line.go(30, {2: 1, 4: 2, 8: 4}) == [2, 4, 2, 4, 8]
+
+
+def test_a_long_line_gets_all_its_lanes_at_once() -> None:
+    growth = Growth(2, MUCH)
+    growth.opened(LONG / 2, MUCH)
+    assert growth.target == 2
+    growth.opened(LONG, MUCH)
+    assert growth.target == MOST
+
+
+def test_for_little_a_long_line_gets_few() -> None:
+    growth = Growth(2, 6 * MIB)
+    growth.opened(LONG, 6 * MIB)
+    assert growth.target == 1
+    growth.opened(LONG, 24 * MIB)
+    assert growth.target == 3
+
+
+def test_a_host_that_takes_no_more_is_asked_for_no_more() -> None:
+    growth = Growth(16, MUCH)
+    growth.stop(3)
+    growth.opened(LONG, MUCH)
+    line = Line(growth)
+    assert line.go(60, {3: 1}) == [3]
