@@ -92,7 +92,9 @@ def ensure_link(intranet: Intranet, host: LabHost) -> bool:
     is_new = not try_run("ip", "-n", netns, "link", "show", "eth0")
     if is_new:
         port = port_of(host)
-        run("ip", "-n", SWITCH, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", netns)
+        # Always the same for an address: others remember who answered to it before.
+        own = ("name", "eth0", "address", f"02:6b:69:74:00:{host.number:02x}", "netns", netns)
+        run("ip", "-n", SWITCH, "link", "add", port, "type", "veth", "peer", *own)
         run(*switch_words(host))
     run("ip", "-n", netns, "link", "set", "lo", "up")
     _set(netns, ("ipv6/conf/eth0/disable_ipv6", "1"))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import Lab
+from tests.lab.host_shell import Answer, host_shell
 from tests.lab.shell import wait_until
 
 pytestmark = pytest.mark.lab
@@ -70,6 +71,14 @@ def test_the_key_logs_in_as_root_and_as_ops_who_may_use_docker(lab: Lab, name: s
         "ops",
         "linux",
     ]
+
+
+def test_a_shell_that_stays_open_answers_each_script_by_itself(lab: Lab) -> None:
+    del lab
+    with host_shell("old") as shell:
+        assert shell.ask("cd /tmp; hostname; echo gone >&2; exit 3") == Answer(3, "old\ngone")
+        assert shell.ask("printf no-newline; cat") == Answer(0, "no-newline")
+        assert shell.say("pwd") == "/root"
 
 
 def test_each_host_has_a_key_of_its_own_and_another_key_is_refused(lab: Lab, tmp_path: Path) -> None:

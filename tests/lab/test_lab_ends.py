@@ -110,6 +110,14 @@ def test_one_host_goes_down_and_is_forgotten_while_the_others_stay(lab: Lab) -> 
     assert lab.exec("old", ("docker", "images", "-q")).strip()
 
 
+def test_a_host_made_anew_at_the_same_address_answers_at_once(lab: Lab) -> None:
+    for _ in range(2):
+        Lab.up((("extra", "20.10"),))
+        ssh = ("ssh", "-F", str(lab.ssh_config), "-o", "ConnectTimeout=3", "extra", "hostname")
+        assert subprocess.run(ssh, check=True, capture_output=True).stdout == b"extra\n"
+        lab.down("extra", purge=True)
+
+
 def test_down_leaves_nothing_even_when_everything_was_killed_half_way(lab: Lab) -> None:
     for name in NAMES:
         lab.exec(name, ("docker", "run", "-d", "--restart", "always", "tiny:1", "busybox", "sleep", "1000"))

@@ -11,12 +11,17 @@ from tests.lab.errors import LabError
 from tests.lab.packages import SYSTEM_PATH
 
 
-def tiny_image() -> bytes:
-    """Return a tar for `docker import`: a static busybox, and links for the libraries of a mounted /usr."""
+def busybox_program() -> bytes:
+    """Return this machine's static busybox; raises LabError where there is none."""
     busybox = shutil.which("busybox", path=SYSTEM_PATH)
     if not busybox:
         raise LabError("busybox is not installed; python3 -m tests.lab setup installs it")
-    content = Path(busybox).read_bytes()
+    return Path(busybox).read_bytes()
+
+
+def tiny_image() -> bytes:
+    """Return a tar for `docker import`: a static busybox, and links for the libraries of a mounted /usr."""
+    content = busybox_program()
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w") as tar:
         program = tarfile.TarInfo("bin/busybox")
