@@ -6,7 +6,7 @@ PY := $(BIN)/python
 # More than 2 processors have work for: many of the fast tests wait for a clock or a line.
 WORKERS ?= 4
 
-.PHONY: setup lab-setup demo test test-fast test-slow test-lab test-e2e test-wheel test-cu126 lint fuzz bench bench-pack bench-builds lab lab-down locks clean
+.PHONY: setup lab-setup demo test test-fast test-slow test-lab test-e2e test-wheel test-cu126 lint fuzz bench bench-pack bench-ship bench-builds lab lab-down locks clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -62,6 +62,10 @@ bench: setup lab-setup ## measured ratios against what one would type instead
 
 bench-pack: setup lab-setup ## packing and verifying against docker save and zstd; KIT_BENCH_IMAGES="A B" chooses
 	@$(PY) -m tests.bench.pack docs/measurements/pack.md
+
+bench-ship: setup lab-setup ## shipping against docker load and scp, then killed 200 times; KIT_BENCH_CASES="A B", KIT_BENCH_KILLS=N
+	@$(PY) -m tests.bench.ship --page docs/measurements/ship.md
+	@$(PY) -m tests.bench.ship_kills --fresh --page docs/measurements/ship-kills.md
 
 bench-builds: setup lab-setup ## how many bytes differ between two builds from nothing; 20 minutes, 30 GB
 	@$(PY) -m tests.bench.two_builds

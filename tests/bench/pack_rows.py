@@ -107,9 +107,10 @@ def page(rows: Iterable[Row], where: Circumstances) -> str:
         engine=where.engine,
         load=where.load,
     )
-    return head + "".join(_line(row) for row in rows)
+    return head + "".join(line(row) for row in rows)
 
 
-def _line(row: Row) -> str:
+def line(row: Row) -> str:
+    """Return a row as a line of Markdown."""
     cells = (cell.replace("|", "\\|") for cell in row.cells)
     return f"| {' | '.join(cells)} |\n"

@@ -1,0 +1,96 @@
+"""`make bench-ship`: shipping against docker load and scp, in the lab, all in one run.
+
+python -m tests.bench.ship [--page FILE] [CASE …] runs all cases unless some are named, there or in
+KIT_BENCH_CASES="A B". KIT_BENCH_ROUNDS (2) goes every way so often and takes the best; KIT_BENCH_ENGINE
+(20.10) is the hosts' engine as the lab names it, KIT_BENCH_MODEL_BYTES (4 GB) the large model's size,
+KIT_BENCH_PACKAGE (yaml) the package that changes, KIT_BENCH_FOLDER where everything is written. The table
+goes to standard output and, as Markdown, to the page. Root, and about 20 GB of disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.bench.pack_rows import Row
+from tests.bench.ship_files import HOSTS, fan_rows, files_rows, line_rows
+from tests.bench.ship_images import ImageBench, disk_rows, first_rows, package_rows, unchanged_rows
+from tests.bench.ship_rows import page, table
+from tests.bench.ship_scene import ROUNDS, Scene, WayFailedError, bench_scene, said
+from tests.lab import LabUnavailableError
+
+BENCH = Path(
+    os.environ.get("KIT_BENCH_FOLDER") or Path(__file__).resolve().parents[2] / "build" / "bench-ship"
+)
+ENGINE = os.environ.get("KIT_BENCH_ENGINE", "20.10")
+
+
+class Cases:
+    """Every case, by the name that chooses it, in the order in which one leaves what the next can use."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    @cached_property
+    def images(self) -> ImageBench:
+        return ImageBench(self.scene)
+
+    def by_name(self) -> dict[str, Callable[[], list[Row]]]:
+        """Return each case's name and how it is measured."""
+        return {
+            "image": lambda: first_rows(self.images),
+            "disk": lambda: disk_rows(self.images),
+            "unchanged": lambda: unchanged_rows(self.images),
+            "package": lambda: package_rows(self.images),
+            "files": lambda: files_rows(self.scene),
+            "fan": lambda: fan_rows(self.scene),
+            "line": lambda: line_rows(self.scene),
+        }
+
+
+NAMES = ("image", "disk", "unchanged", "package", "files", "fan", "line")
+
+
+def measured(cases: Cases, names: list[str]) -> tuple[list[Row], int]:
+    """Return the lines of these cases, and how many could not be measured; one that fails stops no other."""
+    rows, failed = [], 0
+    for name in names:
+        said(f"{name}:")
+        try:
+            rows += cases.by_name()[name]()
+        except WayFailedError as error:
+            said(f"  failed: {error}")
+            rows.append(Row(name, "failed", str(error)[-200:]))
+            failed += 1
+    return rows, failed
+
+
+def main() -> int:
+    """Measure, print, write the page; 1 when a case failed, 77 where there can be no lab."""
+    parser = argparse.ArgumentParser(prog="tests.bench.ship")
+    parser.add_argument("--page", type=Path)
+    parser.add_argument("cases", nargs="*", choices=[*NAMES, []])
+    arguments = parser.parse_args()
+    names = arguments.cases or os.environ.get("KIT_BENCH_CASES", "").split() or list(NAMES)
+    load = os.getloadavg()[0]
+    try:
+        with bench_scene(BENCH, tuple((host, ENGINE) for host in HOSTS)) as scene:
+            rows, failed = measured(Cases(scene), names)
+    except LabUnavailableError as error:
+        print(f"make bench-ship: skipped: {error}", file=sys.stderr)
+        return 77
+    Console(width=170).print(table(rows))
+    if arguments.page:
+        arguments.page.parent.mkdir(parents=True, exist_ok=True)
+        arguments.page.write_text(page(rows, ENGINE, ROUNDS, load), encoding="utf-8")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

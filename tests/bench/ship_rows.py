@@ -1,0 +1,73 @@
+"""What `make bench-ship` says: lines with a ratio and what is wanted of it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from pathlib import Path
+
+from rich.table import Table
+
+from tests.bench.pack_rows import MB, Row, line
+
+INTRODUCTION = """\
+# Shipping
+
+kit against what one would type, all in one run, in turn, in the lab: hosts are network namespaces of one
+machine with sshd and a Docker engine ({engine}), so both ends share its {processors} processors
+({model_name}). The best of {rounds} rounds counts (the bad line: one). Every way finds what it reads in
+memory; hosts are emptied in between (kit's folder, the other ways' files, all images, kit's own too unless it
+is said otherwise), and what they wrote is on their disk before the next begins. ssh and scp are told to use
+aes128-gcm. A kit time is that of the whole command, Python's start included; bytes on the wire are what the
+network interface counted. Measured on {date}; the load was {load} when it began, and whatever else the
+machine did, it did to all.
+
+- *from what lies packed*: `kit ship` alone, from the bundle; `FILE` is what `docker save | zstd -T0` wrote.
+- *over 1 Gbit/s, 88 ms, 0.1 % lost*: TCP cubic on both sides, segmentation offload off, a queue of 50 ms;
+  the host has kit's own image already.
+- *to 4 hosts*: they have kit's own image already.
+- *extra disk*: the most that the host's folders took at any of many looks, less what they take at the end.
+
+Written by `make bench-ship` (`tests/bench/ship.py`). What becomes of shipments that are killed is in
+[ship-kills.md](ship-kills.md).
+
+| case | kit | against | it | ratio | wanted |
+| --- | ---: | --- | ---: | ---: | --- |
+"""
+
+
+def seconds_row(case: str, kit: float, against: str, other: float, wanted: str = "") -> Row:
+    """Return the line of two times in seconds."""
+    return Row(case, f"{kit:.2f} s", against, f"{other:.2f} s", kit / other, wanted)
+
+
+def bytes_row(case: str, kit: int, against: str, other: int, wanted: str = "") -> Row:
+    """Return the line of two counts of bytes."""
+    ratio = kit / other if other else None
+    return Row(case, f"{kit / MB:,.1f} MB", against, f"{other / MB:,.1f} MB", ratio, wanted)
+
+
+def table(rows: Iterable[Row]) -> Table:
+    """Return the lines for a terminal."""
+    result = Table(title=f"kit's shipping against what one would type, {os.cpu_count()} processors")
+    for name in ("case", "kit", "against", "it", "ratio", "wanted"):
+        result.add_column(name, justify="right" if name in ("kit", "it", "ratio") else "left")
+    for row in rows:
+        result.add_row(*row.cells)
+    return result
+
+
+def page(rows: Iterable[Row], engine: str, rounds: int, load: float) -> str:
+    """Return the lines as Markdown."""
+    named = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    head = INTRODUCTION.format(
+        processors=os.cpu_count(),
+        model_name=named[1] if named else "unknown",
+        engine=engine,
+        rounds=rounds,
+        date=f"{datetime.now(timezone.utc):%Y-%m-%d}",
+        load=f"{load:.1f}",
+    )
+    return head + "".join(map(line, rows))
