@@ -1,0 +1,76 @@
+"""Which processes die when a shipment is struck. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+SENDERS = ("kit and its ssh", "kit alone")
+ON_HOST = ("agent", "lane", "one ssh session", "every ssh session", "sshd and its sessions", "engine")
+KILLS = (*SENDERS, *ON_HOST)
+"""Whom `kill -9` hits, as the table says it."""
+PARTY = {
+    **dict.fromkeys(SENDERS, "sender"),
+    **dict.fromkeys(("agent", "lane"), "receiver"),
+    **dict.fromkeys(("one ssh session", "every ssh session", "sshd and its sessions"), "sshd"),
+    "engine": "engine",
+}
+INSTEAD = {"lane": "agent", "agent": "every ssh session", "one ssh session": "engine"}
+"""Who is struck where there is nobody of the wanted kind: no lane runs while layers are loaded."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A line of `ps -eo pid,ppid,args` on a host."""
+
+    pid: int
+    parent: int
+    words: str
+
+
+def processes(listing: str) -> tuple[Process, ...]:
+    """Return what ps listed, its head left out."""
+    rows = (line.split(None, 2) for line in listing.splitlines())
+    return tuple(
+        Process(int(row[0]), int(row[1]), row[2]) for row in rows if len(row) == 3 and row[0].isdigit()
+    )
+
+
+def _is_agent(process: Process) -> bool:
+    return " agent " in process.words and not process.words.startswith(("docker", "sudo", "sh ", "bash "))
+
+
+def _is_lane(process: Process) -> bool:
+    if process.words.startswith("dd "):
+        return "of=" in process.words
+    return process.words.startswith(("sh ", "dash ", "bash ")) and " dd " in process.words
+
+
+def _is_session(process: Process) -> bool:
+    return process.words.startswith("sshd: ") and "[listener]" not in process.words
+
+
+def _is_sshd(process: Process) -> bool:
+    return process.words.startswith("sshd: ")
+
+
+def _is_engine(process: Process) -> bool:
+    return process.words.split(" ")[0].rpartition("/")[2] in {"dockerd", "containerd"}
+
+
+def victims(kind: str, found: Iterable[Process], chance: random.Random) -> tuple[int, ...]:
+    """Return the process numbers, on the host, of those to kill; none where there is no such process.
+
+    Of agents and lanes one dies, chosen at random, as of the sessions when one is asked for: one that
+    came over a connection of its own, with all that sshd made for it.
+    """
+    is_one = {"agent": _is_agent, "lane": _is_lane, "engine": _is_engine, "sshd and its sessions": _is_sshd}
+    chosen = [process for process in found if is_one.get(kind, _is_session)(process)]
+    if kind in {"agent", "lane"} and chosen:
+        return (chance.choice(chosen).pid,)
+    if kind == "one ssh session" and chosen:
+        pids = {process.pid for process in chosen}
+        first = chance.choice([process for process in chosen if process.parent not in pids])
+        return tuple(process.pid for process in chosen if first.pid in {process.pid, process.parent})
+    return tuple(process.pid for process in chosen)
