@@ -1,17 +1,15 @@
 """`make bench`: what kit takes against what one would type instead, both in one run. Ratios, no verdicts.
 
-Packing and verifying have a bench of their own: `tests/bench/pack.py`.
+Packing and shipping have benches of their own: `tests/bench/pack.py`, `tests/bench/ship.py`.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -19,11 +17,7 @@ from rich.table import Table
 from tests.e2e.journey import REPOSITORY, Journey, demo_journey
 from tests.lab import LabUnavailableError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 BENCH = REPOSITORY / "build" / "bench"
-MODEL_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -42,37 +36,9 @@ def _timed(argv: list[str], environment: dict[str, str]) -> float:
     return time.monotonic() - started
 
 
-def _shell(line: str, environment: dict[str, str]) -> float:
-    return _timed(["bash", "-o", "pipefail", "-c", line], environment)
-
-
 def _kit(journey: Journey, *words: str) -> float:
     argv = [sys.executable, "-m", "kit", *words, "-f", str(journey.folder / "kit.yaml")]
     return _timed(argv, journey.environment)
-
-
-def ship_cases(journey: Journey, scratch: Path) -> list[Measured]:
-    """Measure 1 GB of model to one host, verified there, against scp and sha256sum; and a ship of nothing."""
-    weights = journey.folder / "model" / "noise.safetensors"
-    with weights.open("wb") as file:
-        for _ in range(MODEL_BYTES // 1_000_000):
-            file.write(os.urandom(1_000_000))
-    for command in ("lock", "bundle"):
-        _kit(journey, command)
-    config = journey.lab.ssh_config
-    digest = scratch / "noise.sha256"
-    _shell(f"sha256sum < {weights} > {digest}", journey.environment)
-    ship = _kit(journey, "ship", "--host", "gpu1")
-    again = _kit(journey, "ship", "--host", "gpu1")
-    scp = (
-        f"scp -q -F {config} -c aes128-gcm@openssh.com {weights} ops@gpu1:/aisys/noise && "
-        f"ssh -F {config} ops@gpu1 sha256sum /aisys/noise | cut -c1-64 | cmp -n 64 - {digest}"
-    )
-    other = _shell(scp, journey.environment)
-    return [
-        Measured("1 GB of model to a host, verified there", ship, other, "scp, then sha256sum there"),
-        Measured("ship again, nothing changed", again, other, "scp, then sha256sum there"),
-    ]
 
 
 def serve_case(journey: Journey) -> list[Measured]:
@@ -110,12 +76,10 @@ def main() -> int:
     try:
         with demo_journey(BENCH / "demo") as journey:
             shutil.rmtree(BENCH, ignore_errors=True)
-            scratch = BENCH / "scratch"
-            scratch.mkdir(parents=True)
             journey.prepare()
             for command in ("lock", "bundle", "ship"):
                 journey.kit(command)
-            rows = [*serve_case(journey), *ship_cases(journey, scratch)]
+            rows = serve_case(journey)
             shutil.rmtree(BENCH)
     except LabUnavailableError as error:
         print(f"make bench: skipped: {error}", file=sys.stderr)
