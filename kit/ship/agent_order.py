@@ -15,7 +15,7 @@ from kit.ship.wanted import KIT_IMAGE, Wanted, images_of, trees_in
 from kit.signature.trust import NOTHING_DEMANDED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from kit.bundle.manifest import FileTree, Image, Manifest
     from kit.bundle.source import BundleSource, Judge
@@ -64,9 +64,16 @@ def _text(value: Any) -> str:
     return value
 
 
-def order_document(plan: HostPlan, store: Store, source: BundleSource, who: str) -> dict[str, Any]:
-    """Return the request that `parse_order` reads."""
-    indexes = {blob.digest: b"".join(source.read(blob.digest)) for blob in plan.indexes}
+def order_document(
+    plan: HostPlan,
+    store: Store,
+    source: BundleSource,
+    who: str,
+    read: Callable[[str], Iterable[bytes]] | None = None,
+) -> dict[str, Any]:
+    """Return the request that `parse_order` reads; `read` gives an index, unless `source` is to."""
+    read = read or source.read
+    indexes = {blob.digest: b"".join(read(blob.digest)) for blob in plan.indexes}
     return {
         "who": who,
         "store": {"containerd": store.containerd, "version": store.version},

@@ -71,6 +71,7 @@ def fed_from_medium(intake: Intake, source: BundleSource, heard: Callable[[int],
         need = {digest: need[digest] for digest in sorted(need, key=lambda it: _place(source, it))}
         blobs = {digest: intake.framed(digest) for digest in need}
         reader = _Reader(source, blobs, cut_records(need, blobs, _READ), heard)
+        intake.on_end(reader.stop)
         with ThreadPoolExecutor(_THREADS) as pool:
             works = [pool.submit(reader.work, intake) for _ in range(_THREADS)]
         for work in works:
@@ -109,8 +110,12 @@ class _Reader:
             while (found := self._next()) is not None:
                 self._take(intake, *found)
         except BaseException:
-            self._records = iter(())  # The other one need not go on.
+            self.stop()
             raise
+
+    def stop(self) -> None:
+        """Read no more: the other thread failed, or loading did."""
+        self._records = iter(())
 
     def _next(self) -> tuple[Record, bytes] | None:
         with self._lock:

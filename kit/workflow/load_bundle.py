@@ -23,6 +23,7 @@ from kit.ship.agent_trust import host_trust, trusted_order
 from kit.ship.archive import store_of
 from kit.ship.from_medium import DamagedMediumError, fed_from_medium
 from kit.ship.kit_image import prepare_root
+from kit.ship.reuse import FrameReader
 from kit.ship.shipment import ROUNDS, plan_one
 from kit.ship.wanted import KIT_IMAGE, Wanted, wanted_by_host
 from kit.signature.read_trust import read_trust
@@ -105,10 +106,12 @@ class Loaded:
 def chosen_root(asked: str | None, defined: str | None, own: str | None) -> str:
     """Return kit's folder on this host: what was asked for, else what kit.yaml or the container says.
 
-    Raises ConfigError when the container cannot write what was asked for. Pure.
+    Raises ConfigError when the container cannot write what was asked for, or it is no absolute path. Pure.
     """
     default = str(HostSpec.model_fields["root"].default)
     root = asked or defined or own or default
+    if not root.startswith("/"):
+        raise ConfigError("no absolute path", where=f"--root {root}", fix=f"--root {default}")
     if own and root != own:
         raise ConfigError(
             f"{own}/bin/kit loads into its own folder, not {root}",
@@ -136,6 +139,8 @@ class Load:
         self._host = host
         self._progress = progress
         self._read = 0
+        self._indexes: dict[str, bytes] = {}
+        self._feeding = False
         own = host_trust(self._root)
         machine = read_trust(allowed_signers=request.allowed_signers)
         self.source: BundleSource = open_bundle(
@@ -156,11 +161,23 @@ class Load:
         with _said_of_loading():
             self._progress.phase(self.request.name, "have")
             found = plan_one(
-                self.source.manifest, self._host, self.request.spec, self._wanted(), kit_first=False
+                self.source.manifest,
+                self._host,
+                self.request.spec,
+                self._wanted(),
+                FrameReader(self._index),
+                kit_first=False,
             )
             who = f"{found.facts.user or 'somebody'}@{found.facts.hostname}, from {self.request.path}"
-            order = order_document(found.plan, store_of(found.facts), self.source, who)
+            order = order_document(found.plan, store_of(found.facts), self.source, who, self._index)
             return found, trusted_order(order | {"root": str(self._root)}, self._root)
+
+    def _index(self, digest: str) -> tuple[bytes]:
+        """Return a frame index, read from the medium once."""
+        if digest not in self._indexes:
+            self._indexes[digest] = b"".join(self.source.read(digest))
+            self._heard(len(self._indexes[digest]))
+        return (self._indexes[digest],)
 
     def plan(self) -> LoadPlan:
         """Return what would be done; nothing changes. Raises as `carry_out` does before the first byte."""
@@ -210,7 +227,6 @@ class Load:
             first = first or found.plan
             prepare_root(self._host, self.request.spec.root, found.facts.user)
             self._progress.phase(self.request.name, "plan", send_bytes=found.plan.send_bytes)
-            self._heard(sum(index.size for index in found.plan.indexes))
             result = carry_out(order, engine(), self._event, self._feed)
             if not result.get("again"):
                 return first, result
@@ -218,7 +234,11 @@ class Load:
         raise TransferError("what is written does not stay", where=str(self._root), fix=fix)
 
     def _feed(self, intake: Intake) -> None:
-        fed_from_medium(intake, self.source, self._heard)
+        self._feeding = True
+        try:
+            fed_from_medium(intake, self.source, self._heard)
+        finally:
+            self._feeding = False
 
     def _heard(self, count: int) -> None:
         self._read += count
@@ -228,9 +248,11 @@ class Load:
         kind, name = event.get("event"), self.request.name
         if kind == "phase":
             self._progress.phase(name, event["phase"])
-        elif kind in {"loading", "placing"}:
-            text = event["image"] if kind == "loading" else event["tree"]
-            self._progress.phase(name, "load" if kind == "loading" else "place", text=text)
+        elif kind == "placing":
+            self._progress.phase(name, "place", text=event["tree"])
+        elif kind == "loading" and not self._feeding:
+            # While bytes come in, they are what there is to wait for.
+            self._progress.phase(name, "load", text=event["image"])
 
     @contextmanager
     def _naming_volumes(self) -> Iterator[None]:
@@ -264,5 +286,6 @@ def _said_of_loading() -> Iterator[None]:
         yield
     except KitError as error:
         error.why = error.why.replace("nothing was sent", "nothing was read")
-        error.fix = error.fix.replace("kit ship", "kit load").replace(f"hosts.{HERE}.root", "--root")
+        fix = error.fix.replace("kit ship", "kit load")
+        error.fix = fix.replace(f"move hosts.{HERE}.root", "name another --root")
         raise

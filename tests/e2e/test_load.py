@@ -171,23 +171,31 @@ def test_the_kit_that_came_loads_again_and_reads_nothing(desk: Desk, carried: Pa
     assert (said.result["read_bytes"], said.result["loaded"]) == (0, [])
 
 
-def test_a_kill_in_the_middle_costs_what_was_in_flight(desk: Desk, large: Path) -> None:
+def test_kills_on_the_way_cost_what_was_in_flight(desk: Desk, large: Path) -> None:
     stage = desk.stage
     desk.plug("old", large)
-    process = desk.begin("old")
-    try:
-        stage.wait_for_partial("old", 64 * MIB)
-        stage.sh("old", "docker kill -s KILL $(docker ps -q)")
-    finally:
-        process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert stage.sh("old", f"cat {ROOT}/bundles/current.json") != open_bundle(large).manifest_bytes.decode()
-    left = int(stage.sh("old", f"du -sB1 {ROOT}/partial").split()[0])
-    assert left > 64 * MIB
+    left = 0
+    for more in (32, 224, 512):
+        process = desk.begin("old")
+        try:
+            stage.wait_for_partial("old", more * MIB)
+            stage.sh("old", "docker kill -s KILL $(docker ps -q)")
+        finally:
+            process.communicate(timeout=60)
+        assert process.returncode != 0
+        current = stage.sh("old", f"cat {ROOT}/bundles/current.json")
+        assert current != open_bundle(large).manifest_bytes.decode().strip()
+        kept = int(stage.sh("old", f"du -sB1 {ROOT}/partial").split()[0])
+        assert kept > max(left, more * MIB)
+        left = kept
     said = desk.load("old")
     assert said.status == 0, said
     print("left", left, said.result, file=sys.stderr)
     assert 0 < said.result["read_bytes"] <= LARGE + MIB - left + 32 * MIB
+    tree = open_bundle(large).manifest.tree("model", "tiny")
+    assert tree is not None
+    for file in tree.files:
+        assert stage.sh("old", f"sha256sum {ROOT}/models/tiny/{file.path}").split()[0] == file.digest[7:]
 
 
 def test_a_damaged_volume_is_named_and_parity_mends_it(desk: Desk, large: Path) -> None:

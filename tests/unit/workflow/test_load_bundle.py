@@ -16,11 +16,14 @@ from kit.bundle.digest import blob_of
 from kit.bundle.sign import sign_bundle
 from kit.bundle.source import BundleSource, open_bundle
 from kit.bundle.volumes import VolumeForm
-from kit.errors import ConfigError, KitError, TransferError, UnfitError, VerificationError
+from kit.errors import ConfigError, EngineError, KitError, TransferError, UnfitError, VerificationError
 from kit.progress import NoProgress
+from kit.project.load import LoadedProject, parse_project
 from kit.ship.agent_lock import held
 from kit.workflow.load_bundle import Load, Loaded, LoadRequest, chosen_root
+from tests.factories import project_document
 from tests.unit.bundle.factories import as_tarball, local_tree
+from tests.unit.cli.test_main import run
 from tests.unit.host.factories import host_spec
 from tests.unit.ship.factories import ship_bundle_source
 from tests.unit.ship.fake_host import FakeHost
@@ -191,6 +194,28 @@ def test_the_receipt_says_where_it_came_from(made: Path, host: FakeHost) -> None
     assert who.endswith(f"from {made}/crossing.tar")
 
 
+def test_an_engine_that_fails_ends_the_reading(made: Path, host: FakeHost) -> None:
+    host.engine.offered.clear()
+    loading, _ = opened(host, made / "crossing.tar")
+    with pytest.raises(EngineError):
+        loading.carry_out(lambda: host.engine)
+    assert not (host.root / "bundles").exists()
+
+
+def test_a_named_host_gets_what_kit_yaml_wants_there(made: Path, host: FakeHost) -> None:
+    document = project_document(images=["train"], hosts={"gpu1": {"address": "10.0.0.11"}})
+    document["jobs"] = {"train": document["jobs"]["train"] | {"hosts": ["gpu1"], "datasets": ["questions"]}}
+    project = LoadedProject(parse_project(document), made)
+    with pytest.raises(ConfigError, match="no dataset questions"):
+        load(host, made / "bundle", name="gpu1", project=project)
+    document["jobs"] = {}
+    project = LoadedProject(parse_project(document), made)
+    loaded = load(host, made / "bundle", name="gpu1", project=project)
+    assert [tag.split(":")[0] for tag, _ in loaded.images] == ["kit.invalid/kit"]
+    assert loaded.trees == ()
+    assert loaded.read_bytes < len(weights()) / 10
+
+
 @pytest.mark.parametrize("form", ["crossing.tar", "cut"])
 def test_a_pulled_medium_costs_what_was_not_read_yet(made: Path, host: FakeHost, form: str) -> None:
     loading, before = opened(host, made / form, ends_after=PIECE)
@@ -327,3 +352,22 @@ def test_the_root_is_the_one_asked_for_or_the_containers() -> None:
     with pytest.raises(ConfigError) as caught:
         chosen_root("/srv/kit", None, "/data/kit")
     assert "/srv/kit" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("words", "own", "says"),
+    [
+        (("--root", "kit"), "", "no absolute path"),
+        (("--root", "/srv/kit"), "/data/kit", "/data/kit/bin/kit loads into its own folder"),
+        (("--host", "gpu1"), "/data/kit", "not /aisys/kit"),
+        (("--host", "gpu9"), "", "no host named 'gpu9'"),
+        ((), "", "no bundle here"),
+    ],
+)
+def test_wrong_words_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], own: str, says: str
+) -> None:
+    (tmp_path / "kit.yaml").write_text(json.dumps(project_document()))
+    monkeypatch.setenv("KIT_ROOT", own)
+    done = run("load", str(tmp_path / "none.tar"), "-f", str(tmp_path / "kit.yaml"), *words)
+    assert (done.exit_code, says in done.stderr) == (2, True), done.stderr
