@@ -45,6 +45,8 @@ class Order:
     """Those of the images whose blobs must be here."""
     indexes: Mapping[str, bytes]
     """Frame indexes that the host may lack, by digest, unproven."""
+    left_out: frozenset[str] = frozenset()
+    """Digests of layers that need not be here: the engine has them."""
 
     @property
     def bundle(self) -> str:
@@ -82,6 +84,7 @@ def order_document(
         "images": [image.name for image in plan.images],
         "trees": [[tree.kind, tree.name] for tree in plan.trees],
         "loads": [image.name for image in plan.loads],
+        "left_out": sorted(plan.left_out),
         "indexes": {digest: base64.b64encode(data).decode() for digest, data in indexes.items()},
     }
 
@@ -99,6 +102,7 @@ def parse_order(request: dict[str, Any], judge: Judge = NOTHING_DEMANDED.judge) 
         names = tuple((_text(kind), _text(name)) for kind, name in request["trees"])
         wanted = Wanted(tuple(map(_text, request["images"])), names)
         loads = Wanted(tuple(map(_text, request["loads"])))
+        left_out = frozenset(map(_text, request["left_out"]))
         indexes = {_text(key): base64.b64decode(text) for key, text in request["indexes"].items()}
         root, who = Path(_text(request["root"])), _text(request["who"])
         store = Store(bool(request["store"]["containerd"]), _text(request["store"]["version"]))
@@ -120,4 +124,5 @@ def parse_order(request: dict[str, Any], judge: Judge = NOTHING_DEMANDED.judge) 
         trees_in(manifest, wanted),
         images_of(manifest, loads),
         indexes,
+        left_out,
     )

@@ -104,7 +104,9 @@ def _feed_and_load(
     """Take in and load at once: the engine unpacks a layer while the next one comes."""
 
     def load() -> tuple[str, ...]:
-        return load_images(engine, order.store, store, order.images, emit, Coming(intake.wait))
+        return load_images(
+            engine, order.store, store, order.images, emit, Coming(intake.wait, _absent(order, store))
+        )
 
     loading = SideWork(load, lambda failure: intake.end(_as_error(failure)))
     try:
@@ -119,12 +121,17 @@ def _feed_and_load(
     return loading.result()
 
 
+def _absent(order: Order, store: BlobStore) -> frozenset[str]:
+    return frozenset(digest for digest in order.left_out if not store.path(digest).exists())
+
+
 def _as_error(failure: BaseException) -> KitError:
     return failure if isinstance(failure, KitError) else TransferError("loading failed", why=repr(failure))
 
 
 def _items(order: Order) -> dict[str, Layer | File | Blob]:
-    return needed_items(order.loads, order.trees)
+    found = needed_items(order.loads, order.trees)
+    return {digest: item for digest, item in found.items() if digest not in order.left_out}
 
 
 def _missing_indexes(store: BlobStore, order: Order) -> list[str]:

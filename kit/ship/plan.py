@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from kit.errors import UnfitError
 from kit.ship.archive import archive_size, store_of
+from kit.ship.engine_room import archive_room, engine_room
 from kit.ship.framed import blob_of_item, index_of_item, needed_items
-from kit.ship.identity import is_there, shared_layers
+from kit.ship.identity import SeenImage, diff_ids, is_there
 from kit.ship.reuse import reusable_bytes, there_frames
+from kit.ship.spare_layers import spare_layers
 from kit.ship.wanted import KIT_IMAGE, images_of, trees_in
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from kit.host.facts import HostFacts
     from kit.ship.framed import FramedBlob
     from kit.ship.have import Have
+    from kit.ship.served import Store
     from kit.ship.wanted import Wanted
 
     Item = Layer | File | Blob
@@ -71,6 +74,8 @@ class HostPlan:
     """Room needed under the host's root, at the worst moment."""
     engine_bytes: int
     """Room needed in the engine's data folder, at the worst moment."""
+    left_out: frozenset[str] = frozenset()
+    """Digests of layers that are not sent because the engine has them."""
 
     @property
     def send_bytes(self) -> int:
@@ -105,8 +110,10 @@ class HostPlan:
 
     @property
     def engine_has_bytes(self) -> int:
-        """Bytes that wanted images which the engine has would take to send."""
-        return sum(layer.size for image in self.present for layer in image.layers)
+        """Bytes that wanted images and layers which the engine has would take to send."""
+        present = sum(layer.size for image in self.present for layer in image.layers)
+        layers = {layer.digest: layer.size for image in self.loads for layer in image.layers}
+        return present + sum(size for digest, size in layers.items() if digest in self.left_out)
 
     @property
     def images(self) -> tuple[Image, ...]:
@@ -115,20 +122,29 @@ class HostPlan:
         return (self.kit, *(image for image in others if image != self.kit))
 
 
-def _engine_need(image: Image, have: Have, *, containerd_store: bool) -> int:
-    """Return the bytes that an engine needs to take in an image.
+@dataclass(frozen=True, slots=True)
+class After:
+    """An engine when kit's own image is in it."""
 
-    A classic store spools a layer beside the one it unpacks; a containerd store keeps the
-    compressed form as well.
-    """
-    new = image.layers[shared_layers(image, have.images) :]
-    if not new:
-        return 0
-    unpacked = sum(layer.plain_size for layer in new)
-    extra = (
-        sum(layer.size for layer in new) if containerd_store else 2 * max(layer.plain_size for layer in new)
-    )
-    return unpacked + extra
+    store: Store
+    seen: tuple[SeenImage, ...]
+
+
+def _with_kit(seen: tuple[SeenImage, ...], kit: Image, store: Store) -> tuple[SeenImage, ...]:
+    """Return what an engine has when kit's own image went in as an archive."""
+    image_id = kit.manifest if store.takes_oci_archives else kit.config
+    return (*seen, SeenImage(image_id.digest, (kit.identity_tag,), diff_ids(kit)))
+
+
+def _left_out(manifest: Manifest, loads: tuple[Image, ...], have: Have, after: After) -> frozenset[str]:
+    """Return digests of layers that need not come: the engine has them, and every image does without."""
+    spared: set[str] = set()
+    asked: set[str] = set()
+    for image in loads:
+        spare = {layer.digest for layer in spare_layers(image, after.seen, after.store, manifest.images)}
+        spared |= spare
+        asked |= {layer.digest for layer in image.layers} - spare
+    return frozenset(digest for digest in spared - asked if digest not in have.blobs)
 
 
 def _sends(lacks: list[Item], keeps: list[Item], have: Have, frames_of: FramesOf | None) -> Iterator[Send]:
@@ -160,13 +176,20 @@ def plan_host(
     present = tuple(image for image in images if is_there(image, have.images))
     lacking = tuple(image for image in images if image not in present)
     loads = tuple(image for image in lacking if image is not kit or not kit_first)
-    needed = needed_items(loads, trees).values()
+    store = store_of(facts)
+    by_archive = kit in lacking and kit_first
+    after = After(store, _with_kit(have.images, kit, store) if by_archive else have.images)
+    left_out = _left_out(manifest, loads, have, after)
+    needed = [item for item in needed_items(loads, trees).values() if item.digest not in left_out]
     lacks = [item for item in needed if have.blobs.get(item.digest) != item.size]
     kept = [item for item in needed if have.blobs.get(item.digest) == item.size]
     sends = tuple(_sends(lacks, kept, have, frames_of))
     indexes = dict.fromkeys(index for item in lacks if (index := index_of_item(item)) is not None)
-    archive = archive_size(kit, store_of(facts)) if kit in lacking and kit_first else 0
-    containerd = facts.containerd_store
+    archive = archive_size(kit, store) if by_archive else 0
+    rooms = (
+        archive_room(kit, have.images, store) if by_archive else (0, 0),
+        engine_room(loads, after.seen, store, left_out),
+    )
     return HostPlan(
         host=facts.host,
         kit=kit,
@@ -180,7 +203,8 @@ def plan_host(
         disk_bytes=archive
         + sum(send.blob.size - send.partial for send in sends)
         + sum(index.size for index in indexes),
-        engine_bytes=sum(_engine_need(image, have, containerd_store=containerd) for image in lacking),
+        engine_bytes=sum(stays for stays, _ in rooms) + max(twice for _, twice in rooms),
+        left_out=left_out,
     )
 
 

@@ -19,11 +19,14 @@ WANTED = Wanted(("kit", "train"), (("model", "tiny"),))
 KIT_LAYER = tar_of({"opt/kit/main.py": b"print('kit')\n" * 100})
 
 
-def ship_bundle_source(folder: Path, **overrides: Any) -> BundleSource:
-    """A bundle with kit's image, a train image on the same base, and a model of two files."""
+KIT_BASE_LAYER = tar_of({"bin/sh": b"ash" * 4000})
+
+
+def ship_bundle_source(folder: Path, kit_base: bytes = KIT_BASE_LAYER, **overrides: Any) -> BundleSource:
+    """A bundle with kit's image, a train image on another base, and a model of two files."""
     engine = FakeEngine()
     images = (
-        ("kit", engine.add(BASE_LAYER, KIT_LAYER, tag="kit")),
+        ("kit", engine.add(kit_base, KIT_LAYER, tag="kit")),
         ("train", engine.add(BASE_LAYER, TOP_LAYER, tag="train")),
     )
     return packed_bundle(folder, engine, images=images, **overrides)
@@ -34,4 +37,5 @@ def host_plan(
 ) -> HostPlan:
     """The plan for a host that has nothing, unless told otherwise."""
     wanted, frames_of = more.get("wanted", WANTED), more.get("frames_of")
-    return plan_host(manifest, wanted, facts or host_facts(), have or Have(), frames_of)
+    facts, have, first = facts or host_facts(), have or Have(), more.get("kit_first", True)
+    return plan_host(manifest, wanted, facts, have, frames_of, kit_first=first)

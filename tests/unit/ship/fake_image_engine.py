@@ -37,6 +37,8 @@ class FakeImageEngine:
             digest = served_form(image, replace(self.store, version=version)).digest
             image_id = digest if self.store.containerd else image.config.digest
             self.offered[digest] = SeenImage(image_id, (), diff_ids(image))
+        if not self.store.containerd:
+            self.by_archive[image.config.digest] = SeenImage(image.config.digest, (), diff_ids(image))
 
     def bear(self, image: Image, **changes: object) -> None:
         """Hold an image under the identity tag, maybe with something wrong about it."""

@@ -16,6 +16,7 @@ from kit.ship.oci_archive import oci_archive_size
 from kit.ship.plan import MARGIN, require_room
 from kit.ship.wanted import Wanted
 from kit.workflow.ship_plan import uplink_bytes
+from tests.unit.bundle.factories import BASE_LAYER
 from tests.unit.host.factories import host_facts
 from tests.unit.ship.factories import host_plan, ship_bundle_source
 
@@ -198,3 +199,59 @@ def test_a_blob_leaves_this_machine_once_and_kits_image_for_each_host(manifest: 
     blobs = sum(send.size for send in plans[0].sends)
     own = sum(plan.send_bytes - sum(send.size for send in plan.sends) for plan in plans)
     assert uplink_bytes(plans) == blobs + own
+
+
+@pytest.fixture
+def sharing(tmp_path: Path) -> Manifest:
+    """A bundle whose train image stands on the base of kit's own."""
+    return ship_bundle_source(tmp_path / "sharing", BASE_LAYER).manifest
+
+
+@pytest.mark.parametrize("containerd", [False, True])
+def test_layers_that_kits_image_brings_are_not_sent_again(sharing: Manifest, containerd: bool) -> None:  # noqa: FBT001
+    facts = host_facts(containerd_store=containerd, engine_version="28.5.2")
+    plan = host_plan(sharing, facts=facts)
+    train = sharing.image("train")
+    assert train is not None
+    base, top = train.layers
+    assert plan.left_out == {base.digest}
+    sent = {send.blob.digest for send in plan.sends}
+    assert top.digest in sent
+    assert base.digest not in sent
+    assert plan.engine_has_bytes == base.size
+
+
+def test_a_layer_that_is_there_as_a_blob_is_not_left_out(sharing: Manifest) -> None:
+    train = sharing.image("train")
+    assert train is not None
+    base = train.layers[0]
+    plan = host_plan(sharing, have=Have(blobs={base.digest: base.size}))
+    assert plan.left_out == frozenset()
+    assert base.blob in plan.keeps
+
+
+def test_kits_image_spares_nothing_of_what_comes_before_it(sharing: Manifest) -> None:
+    assert host_plan(sharing, kit_first=False).left_out == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("containerd", "version"), [(False, "20.10.24"), (False, "26.1.5"), (True, "28.5.2")]
+)
+def test_an_engine_needs_room_for_what_stays_and_for_what_it_holds_twice(
+    manifest: Manifest,
+    containerd: bool,  # noqa: FBT001
+    version: str,
+) -> None:
+    facts = host_facts(containerd_store=containerd, engine_version=version)
+    plan = host_plan(manifest, facts=facts, have=Have(images=there(manifest, "kit")))
+    train = manifest.image("train")
+    assert train is not None
+    plain, packed = (sum(getattr(x, size) for x in train.layers) for size in ("plain_size", "size"))
+    assert (
+        plan.engine_bytes - int(plain * 1.02)
+        == {
+            "20.10.24": max(layer.plain_size for layer in train.layers),
+            "26.1.5": max(layer.size for layer in train.layers),
+            "28.5.2": packed,
+        }[version]
+    )
