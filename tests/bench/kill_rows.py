@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 from tests.bench.kill_moment import ALLOWED, MISSED, Outcome
 from tests.bench.kill_phase import PHASES
-from tests.bench.kill_plan import MISHAPS
+from tests.bench.kill_plan import DELTA, MISHAPS
 from tests.bench.kill_victims import KILLS, PARTY
 
 INTRODUCTION = """\
@@ -58,8 +58,9 @@ def counted(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
 
 
 def kills_by_phase(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    """Return how many kills there were in each phase."""
-    phases = [outcome.phase for outcome in counted(outcomes) if outcome.kind in KILLS]
+    """Return how many kills there were in each phase; nothing is assembled where no older version is."""
+    kills = [outcome for outcome in counted(outcomes) if outcome.kind in KILLS]
+    phases = [kill.phase for kill in kills if kill.phase != "assemble" or kill.scenario == DELTA]
     return {phase: phases.count(phase) for phase in PHASES}
 
 

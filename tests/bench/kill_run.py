@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import shutil
 import subprocess
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -85,15 +87,18 @@ def learn(all_ranges: list[Range], scenarios: tuple[str, ...]) -> None:
 
 
 class Moments:
-    """Those yet to come; a host takes the next that it can serve."""
+    """Those yet to come; a host takes the next that it can serve, until the time is over."""
 
-    def __init__(self, moments: Iterable[Moment]) -> None:
+    def __init__(self, moments: Iterable[Moment], until: float) -> None:
         self._left = list(moments)
+        self._until = until
         self._lock = threading.Lock()
 
     def take(self, host: KillHost) -> Moment | None:
         """Return the next moment for a host, or None."""
         with self._lock:
+            if time.monotonic() > self._until:
+                return None
             for moment in self._left:
                 if host.has_disk or moment.kind != FULL:
                     self._left.remove(moment)
@@ -101,9 +106,14 @@ class Moments:
         return None
 
 
-def strike_all(all_ranges: list[Range], moments: Iterable[Moment], heard: Callable[[Outcome], None]) -> None:
-    """Carry out all moments; `heard` is told of each, one at a time."""
-    left, outcomes = Moments(moments), queue.SimpleQueue[Outcome | None]()
+def strike_all(
+    all_ranges: list[Range],
+    moments: Iterable[Moment],
+    heard: Callable[[Outcome], None],
+    until: float = math.inf,
+) -> None:
+    """Carry out all moments that can be begun before `until` (time.monotonic); `heard` is told of each."""
+    left, outcomes = Moments(moments, until), queue.SimpleQueue[Outcome | None]()
 
     def work(range_: Range) -> None:
         try:

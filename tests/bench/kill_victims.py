@@ -16,7 +16,13 @@ PARTY = {
     **dict.fromkeys(("one ssh session", "every ssh session", "sshd and its sessions"), "sshd"),
     "engine": "engine",
 }
-INSTEAD = {"lane": "agent", "agent": "every ssh session", "one ssh session": "engine"}
+INSTEAD = {
+    "lane": "agent",
+    "agent": "every ssh session",
+    "one ssh session": "sshd and its sessions",
+    "every ssh session": "sshd and its sessions",
+    "sshd and its sessions": "engine",
+}
 """Who is struck where there is nobody of the wanted kind: no lane runs while layers are loaded."""
 
 

@@ -73,5 +73,6 @@ class RunningShip:
         try:
             error = json.loads(self._result.read())["error"]
         except (ValueError, KeyError, TypeError):
-            return b"".join(self._said[-5:]).decode(errors="replace")[-_LAST_WORDS:]
+            plain = [line for line in self._said if not line.startswith(b"{")]
+            return b"".join(plain[-5:]).decode(errors="replace").strip()[-_LAST_WORDS:]
         return f"{error['what']}: {error['where']} ({error['why']})"[:_LAST_WORDS]

@@ -1,14 +1,15 @@
 """Part of `make bench-ship`: shipments struck at random moments, each shipped again until it is there.
 
-python -m tests.bench.ship_kills [--count 200] [--seed N] [--hosts 4] [--bytes 1000000000] [--page FILE]
-[--results FILE]. Each outcome is added to the results as it comes, a line of JSON, and the page is written
-anew, so a run that is cut short leaves all that it found; --fresh forgets what earlier runs found.
+python -m tests.bench.ship_kills [--count 200] [--seed N] [--hosts 4] [--bytes 1000000000] [--minutes M]
+[--page FILE] [--results FILE]. Each outcome is added to the results as it comes, a line of JSON, and the page
+is written anew, so a run that is cut short leaves all that it found; --fresh forgets what earlier runs found.
 Ends with 1 when any shipment did not end as it must. Root, and about 5 GB of disk for each host.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -72,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--hosts", type=int, default=4)
     parser.add_argument("--bytes", type=int, default=1_000_000_000)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing after so long")
     parser.add_argument("--page", type=Path)
     parser.add_argument("--results", type=Path, default=BUILD / "ship-kills.jsonl")
     parser.add_argument("--fresh", action="store_true")
@@ -82,18 +84,18 @@ def main() -> int:
     """Strike so many shipments and more where a phase was missed; print what became of them."""
     arguments = _arguments()
     results = Results(arguments)
-    least = arguments.count // 10
+    least, until = arguments.count // 10, time.monotonic() + arguments.minutes * 60
     said(f"seed {arguments.seed}; {ALLOWED:,} bytes may be sent again")
     setup = Setup(sizes_of(arguments.bytes), SEND_SECONDS, arguments.hosts)
     try:
         with ranges(setup, FOLDER, online_engine()) as found:
             learn(found, setup.scenarios)
-            strike_all(found, plan_moments(arguments.count, arguments.seed), results.add)
+            strike_all(found, plan_moments(arguments.count, arguments.seed), results.add, until)
             for number in range(1, MORE_ROUNDS):
                 rare = tuple(p for p in PHASES if kills_by_phase(results.outcomes)[p] < least)
                 if rare:
                     moments = plan_moments(least // 2 * len(rare), arguments.seed + number, rare)
-                    strike_all(found, moments, results.add)
+                    strike_all(found, moments, results.add, until)
     except LabUnavailableError as error:
         print(f"make bench-ship: skipped: {error}", file=sys.stderr)
         return 77
