@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -81,5 +82,7 @@ def agent(
     root: str = typer.Option(..., "--root", help="kit's folder on this host."),
 ) -> None:
     """Do one thing for a kit elsewhere (used by kit itself)."""
+    # What it makes here is the login user's alone, folders on the way to a file too.
+    os.umask(0o077)
     stdin = patient(sys.stdin.fileno())
     raise typer.Exit(answer(verb, root, stdin, sys.stdout.buffer))

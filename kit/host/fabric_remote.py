@@ -89,6 +89,8 @@ class FabricRemote:
 
     def separate_lane(self, argv: Argv) -> Lane:
         """Start a command over another connection of paramiko's."""
+        if any(hop.one_time for hop in self.hops):
+            raise UnreachableError("each login there wants another answer", where=self.name)
         other = FabricRemote(self._way)
         try:
             return TalkLane(self.name, other._talk(argv), other.close)

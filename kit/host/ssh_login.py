@@ -5,6 +5,7 @@ paramiko's own order would try a password wherever one is given, and ask on the 
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 PUBLICKEY, INTERACTIVE, PASSWORD = METHODS = ("publickey", "keyboard-interactive", "password")
 """In the order of ssh(1), where `PreferredAuthentications` gives no other."""
+TYPE_IT = "type the password"
+_FOR_PASSWORD = re.compile("passw|kennwort|mot de passe|密码|口令", re.IGNORECASE)
 TYPING = 600.0
 """Seconds that somebody may take to answer a host's own questions."""
 
@@ -59,6 +62,8 @@ class LoginStrategy:
         self._missing: list[str] = []
         self.typed = False
         """A secret was used that somebody had typed."""
+        self.one_time = False
+        """The next login wants another answer."""
 
     def authenticate(self, transport: paramiko.Transport) -> None:
         """Log in. Raises UnreachableError when the account cannot; what paramiko raises for a lost line."""
@@ -133,38 +138,42 @@ class LoginStrategy:
         return None
 
     def _password(self, transport: paramiko.Transport) -> Sequence[str] | None:
-        def send(secret: Secret) -> Sequence[str]:
-            return transport.auth_password(self._account.user, secret.text, fallback=False)
+        def send(text: str) -> Sequence[str]:
+            return transport.auth_password(self._account.user, text, fallback=False)
 
-        return self._with_password(transport, "a password", send)
-
-    def _interactive(self, transport: paramiko.Transport) -> Sequence[str] | None:
-        def send(secret: Secret) -> Sequence[str]:
-            with _patient(transport):
-                answers = _Answers(self._account, self._secrets, secret)
-                return transport.auth_interactive(self._account.user, answers)
-
-        return self._with_password(transport, "answers to its questions", send)
-
-    def _with_password(
-        self, transport: paramiko.Transport, name: str, send: Callable[[Secret], Sequence[str]]
-    ) -> Sequence[str] | None:
-        """Try what was typed, and ask again while that is refused."""
         secret = self._known_password()
         while secret is not None:
-            more = self._try(transport, name, partial(send, secret))
+            more = self._try(transport, "a password", partial(send, secret.text))
             if more is not None:
                 self.typed = True
                 return more
             secret = self._known_password(wrong=secret)
         return None
 
+    def _interactive(self, transport: paramiko.Transport) -> Sequence[str] | None:
+        if self._secrets.nobody:
+            self._missing.append(TYPE_IT)
+            return None
+        wrong: Secret | None = None
+        while True:
+            answers = _Answers(self._account, self._secrets, partial(self._known_password, wrong))
+            with _patient(transport):
+                ask = partial(transport.auth_interactive, self._account.user, answers)
+                more = self._try(transport, "answers to its questions", ask)
+            if more is not None:
+                self.typed = True
+                self.one_time = self.one_time or answers.one_time
+                return more
+            if answers.password is None:
+                return None
+            wrong = answers.password
+
     def _known_password(self, wrong: Secret | None = None) -> Secret | None:
         account = self._account
         prompt = f"{account.host}: password of {account.who}: "
         found = self._secrets.get(f"password {account.who}", prompt, wrong)
         if found is None and wrong is None:
-            self._missing.append("type the password")
+            self._missing.append(TYPE_IT)
         return found
 
     def _refused(self, allowed: Sequence[str]) -> UnreachableError:
@@ -193,22 +202,27 @@ class LoginStrategy:
 
 
 class _Answers:
-    """Answers what a host asks by keyboard-interactive: its first hidden question is for the password."""
+    """Answers what a host asks by keyboard-interactive."""
 
-    def __init__(self, account: Account, secrets: Secrets, password: Secret) -> None:
+    def __init__(self, account: Account, secrets: Secrets, ask_password: Callable[[], Secret | None]) -> None:
         self._account = account
         self._secrets = secrets
-        self._password: Secret | None = password
+        self._ask_password = ask_password
+        self.password: Secret | None = None
+        """That it was told."""
+        self.one_time = False
+        """It was told something that nobody will know the next time."""
 
     def __call__(self, title: str, instructions: str, prompts: list[tuple[str, bool]]) -> list[str]:
         del title, instructions
         return [self._answer(text, shown=shown) for text, shown in prompts]
 
     def _answer(self, text: str, *, shown: bool) -> str:
-        password, self._password = self._password, None
-        if password is not None and not shown:
-            return password.text
+        if self.password is None and not shown and _FOR_PASSWORD.search(text):
+            self.password = self._ask_password()
+            return self.password.text if self.password else ""
         account = self._account
+        self.one_time = True
         answer = self._secrets.question(f"{account.host}: {account.who} is asked: {text.strip()} ")
         return answer.text if answer else ""
 

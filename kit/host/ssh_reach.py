@@ -49,7 +49,15 @@ class Leg:
         there, key = self.connection, self.judge.accepted
         if key is None:
             raise AssertionError("a hop that was never reached")
-        return Hop(there.original_host, there.host, there.port, there.user, key, self.login.typed)
+        return Hop(
+            there.original_host,
+            there.host,
+            there.port,
+            there.user,
+            key,
+            self.login.typed,
+            self.login.one_time,
+        )
 
 
 class OpenWay:

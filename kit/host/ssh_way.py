@@ -48,3 +48,5 @@ class Hop:
     """That it showed and that was on record."""
     typed: bool = False
     """Somebody typed a secret for this login, so that nothing but kit can repeat it."""
+    one_time: bool = False
+    """Not even kit can: the next login wants another answer, such as a code."""

@@ -49,7 +49,7 @@ class EngineKind:
 
 
 ENGINES: Mapping[str, EngineKind] = {
-    "20.10": EngineKind("bookworm"),
+    "20.10": EngineKind("bookworm", ("sudo",)),
     "26.1": EngineKind("trixie", ("docker-cli",)),
     "28.5": EngineKind("sid", ("docker-cli",), containerd_store=True),
 }

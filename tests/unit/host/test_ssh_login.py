@@ -122,8 +122,23 @@ def test_questions_come_before_a_password_as_with_ssh() -> None:
 def test_what_a_host_asks_besides_the_password_is_asked_each_time() -> None:
     server, person = Server("keyboard-interactive", password="pa55"), Person("pa55", "123456")
     server.questions = (("Password: ", False), ("One-time code: ", True))
-    log_in(server, Secrets(person))
+    assert log_in(server, Secrets(person)).one_time
     assert person.prompts[1] == "gpu1: ops@10.0.0.11 is asked: One-time code: "
+
+
+def test_a_code_is_not_taken_for_the_password() -> None:
+    server, person = Server("keyboard-interactive", password="123456"), Person("123456")
+    server.questions = (("Verification code: ", False),)
+    secrets = Secrets(person)
+    assert log_in(server, secrets).one_time
+    assert person.prompts == ["gpu1: ops@10.0.0.11 is asked: Verification code: "]
+    assert secrets.get("password ops@10.0.0.11", "password: ") is None
+
+
+def test_a_wrong_answer_is_asked_for_again() -> None:
+    server, person = Server("keyboard-interactive", password="pa55"), Person("wrong", "pa55")
+    assert not log_in(server, Secrets(person)).one_time
+    assert person.prompts[1].startswith("that was refused; ")
 
 
 def test_a_host_that_wants_a_key_and_a_password_gets_both(tmp_path: Path) -> None:
