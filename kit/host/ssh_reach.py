@@ -113,19 +113,26 @@ def _blame_key(legs: tuple[Leg, ...], error: Exception) -> None:
 
 
 def legs_of(way: Way) -> tuple[Leg, ...]:
-    """Return the hops of a connection that is not open yet."""
+    """Return the hops of a connection that is not open yet. Raises ConfigError."""
     config = read_ssh_config(way.ssh_config, _first_lines(way))
     try:
-        target = _connection(config, way.address, ())
-    except (paramiko.SSHException, ValueError) as error:
+        hops = _hops(_connection(config, way.address, ()))
+        return tuple(_prepared(way, hop, last=hop is hops[-1]) for hop in hops)
+    except (paramiko.SSHException, ValueError, LookupError, OSError) as error:
+        where = f"for {way.address}"
+        why = str(error) or type(error).__name__
         raise ConfigError(
-            "no SSH configuration", where=f"for {way.address}", why=str(error), fix="ssh -G HOST tells more"
+            "no SSH configuration", where=where, why=why, fix="ssh -G HOST tells more"
         ) from error
+
+
+def _hops(target: Any) -> tuple[Any, ...]:
+    """Return a connection behind its gateways, the nearest gateway first."""
     hops: list[Any] = []
     while isinstance(target, fabric.Connection):
         hops.insert(0, target)
         target = target.gateway
-    return tuple(_prepared(way, hop, last=hop is hops[-1]) for hop in hops)
+    return tuple(hops)
 
 
 def _first_lines(way: Way) -> str:
