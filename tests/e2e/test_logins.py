@@ -39,6 +39,8 @@ for user in dev sam; do
 done
 echo 'dev ALL=(root) NOPASSWD: /usr/bin/docker, /usr/bin/docker-compose' >/etc/sudoers.d/dev
 echo 'sam ALL=(root) ALL' >/etc/sudoers.d/sam
+# As newer releases of sudo have it from the start.
+echo 'Defaults use_pty' >/etc/sudoers.d/pty
 cat >/etc/ssh/sshd_config.d/a-logins.conf
 pkill -HUP -o sshd
 sleep 1
@@ -367,16 +369,26 @@ def test_a_host_that_hangs_up_while_somebody_types_is_asked_anew(stage: Stage, h
         )
 
 
-def test_the_command_that_an_unknown_key_is_refused_with_accepts_it(
-    stage: Stage, bundle: Path, home: Path
+@pytest.mark.parametrize("called", ["unknown", "CHANGED"])
+def test_the_command_that_a_key_is_refused_with_accepts_it(
+    stage: Stage, bundle: Path, home: Path, called: str
 ) -> None:
     configure(home, f"IdentityFile {stage.lab.key}")
-    (home / ".ssh/known_hosts").write_text("")
+    known = home / ".ssh/known_hosts"
+    far = next(
+        line.split()[1:3] for line in known.read_text().splitlines() if stage.lab.address("far") in line
+    )
+    other = f"[{stage.lab.address('near')}]:2222 {' '.join(far)}\n"
+    before = other if called == "CHANGED" else ""
+    known.write_text(before)
     env = surroundings(home)
     definition = stage.definition("near", port=2222)
     refused = run(kit("ship", definition, "-b", str(bundle)), env)
     assert refused.returncode == 4
+    assert called in refused.stderr
     assert shown_fingerprint(stage, "near") in refused.stderr
+    assert known.read_text() == before
     command = refused.stderr.split("only then: ")[1].split(", or hosts.near.host_key")[0]
     subprocess.run(("sh", "-c", command), check=True, env=env)
     assert run(kit("ship", definition, "-b", str(bundle)), env).returncode == 0
+    assert other not in known.read_text()
