@@ -79,6 +79,8 @@ def load(
         else:
             from kit.ship.docker_store import DockerStore
 
+            # As when kit's agent takes a shipment in: folders on the way to a file are the user's alone, too.
+            os.umask(0o077)
             progress.note(head)
             loaded = loading.carry_out(DockerStore)
     if dry_run:
