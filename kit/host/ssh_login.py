@@ -60,6 +60,8 @@ class LoginStrategy:
         self._secrets = secrets
         self._tried: list[str] = []
         self._missing: list[str] = []
+        self.at_work = False
+        """The login has begun and has not succeeded."""
         self.typed = False
         """A secret was used that somebody had typed."""
         self.one_time = False
@@ -67,6 +69,11 @@ class LoginStrategy:
 
     def authenticate(self, transport: paramiko.Transport) -> None:
         """Log in. Raises UnreachableError when the account cannot; what paramiko raises for a lost line."""
+        self.at_work = True
+        self._log_in(transport)
+        self.at_work = False
+
+    def _log_in(self, transport: paramiko.Transport) -> None:
         ways: dict[str, Callable[[paramiko.Transport], Sequence[str] | None]] = {
             PUBLICKEY: self._publickey,
             INTERACTIVE: self._interactive,
@@ -177,15 +184,23 @@ class LoginStrategy:
         return found
 
     def _refused(self, allowed: Sequence[str]) -> UnreachableError:
-        account = self._account
         takes = ", ".join(allowed) or "nothing"
-        tried = "; ".join(dict.fromkeys(self._tried)) or "nothing to offer"
-        return UnreachableError(
-            f"the login as {account.user} was refused",
-            where=f"{account.host} ({account.address}:{account.port})",
-            why=f"it takes {takes}; tried: {tried}",
-            fix=self._fix(),
-        )
+        what = f"the login as {self._account.user} was refused"
+        return self._error(what, f"it takes {takes}; tried: {self._attempts}", self._fix())
+
+    def hung_up(self, why: str) -> UnreachableError:
+        """Return the error for a host that ended the connection before anybody was logged in."""
+        fix = "a host lets one try few keys: name them by IdentitiesOnly and IdentityFile in ~/.ssh/config"
+        return self._error("it hung up in the middle of the login", f"{why}; tried: {self._attempts}", fix)
+
+    @property
+    def _attempts(self) -> str:
+        return "; ".join(dict.fromkeys(self._tried)) or "nothing to offer"
+
+    def _error(self, what: str, why: str, fix: str) -> UnreachableError:
+        account = self._account
+        where = f"{account.host} ({account.address}:{account.port})"
+        return UnreachableError(what, where=where, why=why, fix=fix)
 
     def _fix(self) -> str:
         account = self._account

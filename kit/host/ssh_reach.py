@@ -98,6 +98,7 @@ def reach(way: Way) -> OpenWay:
                 _blame_key(legs, error)
                 # A host hangs up on a login that takes too long: whatever was typed is known by now.
                 if typed == way.secrets.typed:
+                    _blame_login(legs, error)
                     raise
             except BaseException:
                 _close(legs)
@@ -110,6 +111,13 @@ def _blame_key(legs: tuple[Leg, ...], error: Exception) -> None:
     for leg in legs:
         if leg.judge.unfitting and leg.judge.accepted is None:
             raise leg.judge.changed(leg.judge.unfitting[0]) from error
+
+
+def _blame_login(legs: tuple[Leg, ...], error: Exception) -> None:
+    """Raise the error for a host that ended the connection while somebody logged in."""
+    for leg in legs:
+        if leg.login.at_work:
+            raise leg.login.hung_up(str(error) or type(error).__name__) from error
 
 
 def legs_of(way: Way) -> tuple[Leg, ...]:
@@ -237,9 +245,6 @@ def _told(way: Way) -> Iterator[None]:
     except socket.gaierror as error:
         fix = f"correct hosts.{way.name}.address, or make the name resolve"
         raise _unreachable(way, "the name does not resolve", error, fix) from error
-    except paramiko.AuthenticationException as error:
-        fix = "offer fewer keys: IdentitiesOnly and IdentityFile in ~/.ssh/config"
-        raise _unreachable(way, "it hung up in the middle of the login", error, fix) from error
     except (OSError, EOFError, paramiko.SSHException) as error:
         fix = f"see that {way.address} is up, that sshd listens there, and that no firewall is between"
         raise _unreachable(way, "it does not answer over SSH", error, fix) from error

@@ -344,6 +344,18 @@ def test_a_fingerprint_in_kit_yaml_is_trust_enough_to_ship(stage: Stage, bundle:
     assert (home / ".ssh/known_hosts").read_text() == ""
 
 
+def test_an_agent_with_more_keys_than_a_host_lets_one_try_is_told_so(stage: Stage, home: Path) -> None:
+    keys = [home / f".ssh/key-{number}" for number in range(8)]
+    for key in keys:
+        subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)), check=True)
+    configure(home, "".join(f"IdentityFile {key}\n" for key in keys))
+    done = run(kit("check", definition_for(stage, "ops"), "--json"), surroundings(home))
+    finding = json.loads(done.stdout)["findings"][0]
+    assert done.returncode == 4
+    assert "it hung up in the middle of the login" in finding["text"]
+    assert "IdentitiesOnly" in finding["fix"]
+
+
 def test_root_ships_to_a_folder_of_its_own(stage: Stage, bundle: Path, home: Path) -> None:
     configure(home, f"IdentityFile {stage.lab.key}")
     done = run(kit("ship", definition_for(stage, "root"), "-b", str(bundle)), surroundings(home))

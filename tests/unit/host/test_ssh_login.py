@@ -195,11 +195,17 @@ def test_methods_that_the_configuration_turns_off_are_left_out() -> None:
 
 
 def test_a_host_that_demands_nothing_is_entered() -> None:
-    assert not log_in(Server(), Secrets()).typed
+    login = log_in(Server(), Secrets())
+    assert (login.typed, login.at_work) == (False, False)
 
 
 def test_a_line_that_breaks_is_no_refusal() -> None:
     server = Server("password", password="pa55")
     server.alive = False
+    strategy = LoginStrategy(account(), Secrets(Person("wrong")))
     with pytest.raises(paramiko.AuthenticationException):
-        log_in(server, Secrets(Person("wrong")))
+        strategy.authenticate(server)  # type: ignore[arg-type]
+    assert strategy.at_work
+    error = strategy.hung_up("Too many authentication failures")
+    assert "Too many authentication failures; tried: a password" in error.why
+    assert "IdentitiesOnly" in error.fix
