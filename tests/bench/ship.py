@@ -1,10 +1,11 @@
 """`make bench-ship`: shipping against docker load and scp, in the lab, all in one run.
 
 python -m tests.bench.ship [--page FILE] [CASE …] runs all cases unless some are named, there or in
-KIT_BENCH_CASES="A B". KIT_BENCH_ROUNDS (2) goes every way so often and takes the best; KIT_BENCH_ENGINE
-(20.10) is the hosts' engine as the lab names it, KIT_BENCH_MODEL_BYTES (4 GB) the large model's size,
-KIT_BENCH_PACKAGE (yaml) the package that changes, KIT_BENCH_FOLDER where everything is written. The table
-goes to standard output and, as Markdown, to the page. Root, and about 20 GB of disk.
+KIT_BENCH_CASES="A B"; the table keeps what earlier runs found of the others. KIT_BENCH_ROUNDS (2) goes every
+way so often and takes the best; KIT_BENCH_ENGINE (20.10) is the hosts' engine as the lab names it,
+KIT_BENCH_MODEL_BYTES (4 GB) the large model's size, KIT_BENCH_PACKAGE (yaml) the package that changes,
+KIT_BENCH_FOLDER where everything is written. The table goes to standard output and, as Markdown, to the page.
+Root, and about 20 GB of disk.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from rich.console import Console
 from tests.bench.pack_rows import Row
 from tests.bench.ship_files import HOSTS, fan_rows, files_rows, line_rows
 from tests.bench.ship_images import ImageBench, disk_rows, first_rows, package_rows, unchanged_rows
-from tests.bench.ship_rows import page, table
+from tests.bench.ship_rows import Measured, page, read_measured, table, write_measured
 from tests.bench.ship_scene import ROUNDS, Scene, WayFailedError, bench_scene, said
-from tests.lab import LabUnavailableError
+from tests.lab import LabError, LabUnavailableError
 
 BENCH = Path(
     os.environ.get("KIT_BENCH_FOLDER") or Path(__file__).resolve().parents[2] / "build" / "bench-ship"
@@ -57,39 +58,45 @@ class Cases:
 NAMES = ("image", "disk", "unchanged", "package", "files", "fan", "line")
 
 
-def measured(cases: Cases, names: list[str]) -> tuple[list[Row], int]:
-    """Return the lines of these cases, and how many could not be measured; one that fails stops no other."""
-    rows, failed = [], 0
-    for name in names:
-        said(f"{name}:")
-        try:
-            rows += cases.by_name()[name]()
-        except WayFailedError as error:
-            said(f"  failed: {error}")
-            rows.append(Row(name, "failed", str(error)[-200:]))
-            failed += 1
-    return rows, failed
+def measure(cases: Cases, name: str) -> Measured:
+    """Measure one case; its failure is what there is to tell of it."""
+    said(f"{name}:")
+    load = os.getloadavg()[0]
+    try:
+        return Measured(name, tuple(cases.by_name()[name]()), load)
+    except (WayFailedError, LabError) as error:
+        said(f"  failed: {error}")
+        return Measured(name, (Row(name, "failed", str(error)[-200:]),), load, failed=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests.bench.ship")
+    parser.add_argument("--page", type=Path)
+    parser.add_argument("--results", type=Path, default=BENCH.with_name("bench-ship.json"))
+    parser.add_argument("cases", nargs="*", choices=[*NAMES, []])
+    return parser.parse_args()
 
 
 def main() -> int:
     """Measure, print, write the page; 1 when a case failed, 77 where there can be no lab."""
-    parser = argparse.ArgumentParser(prog="tests.bench.ship")
-    parser.add_argument("--page", type=Path)
-    parser.add_argument("cases", nargs="*", choices=[*NAMES, []])
-    arguments = parser.parse_args()
+    arguments = _arguments()
     names = arguments.cases or os.environ.get("KIT_BENCH_CASES", "").split() or list(NAMES)
-    load = os.getloadavg()[0]
+    found = read_measured(arguments.results) if set(names) != set(NAMES) else {}
     try:
         with bench_scene(BENCH, tuple((host, ENGINE) for host in HOSTS)) as scene:
-            rows, failed = measured(Cases(scene), names)
+            cases = Cases(scene)
+            for name in names:
+                found[name] = measure(cases, name)
+                write_measured(arguments.results, found)
     except LabUnavailableError as error:
         print(f"make bench-ship: skipped: {error}", file=sys.stderr)
         return 77
-    Console(width=170).print(table(rows))
+    told = [found[name] for name in NAMES if name in found]
+    Console(width=170).print(table(row for case in told for row in case.rows))
     if arguments.page:
         arguments.page.parent.mkdir(parents=True, exist_ok=True)
-        arguments.page.write_text(page(rows, ENGINE, ROUNDS, load), encoding="utf-8")
-    return 1 if failed else 0
+        arguments.page.write_text(page(told, ENGINE, ROUNDS), encoding="utf-8")
+    return 1 if any(found[name].failed for name in names) else 0
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -21,8 +23,8 @@ machine with sshd and a Docker engine ({engine}), so both ends share its {proces
 memory; hosts are emptied in between (kit's folder, the other ways' files, all images, kit's own too unless it
 is said otherwise), and what they wrote is on their disk before the next begins. ssh and scp are told to use
 aes128-gcm. A kit time is that of the whole command, Python's start included; bytes on the wire are what the
-network interface counted. Measured on {date}; the load was {load} when it began, and whatever else the
-machine did, it did to all.
+network interface counted. Measured on {date}; the load was {load} when the cases began, and whatever else
+the machine did, it did to all.
 
 - *from what lies packed*: `kit ship` alone, from the bundle; `FILE` is what `docker save | zstd -T0` wrote.
 - *over 1 Gbit/s, 88 ms, 0.1 % lost*: TCP cubic on both sides, segmentation offload off, a queue of 50 ms;
@@ -36,6 +38,17 @@ Written by `make bench-ship` (`tests/bench/ship.py`). What becomes of shipments 
 | case | kit | against | it | ratio | wanted |
 | --- | ---: | --- | ---: | ---: | --- |
 """
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A case, measured in one run."""
+
+    name: str
+    rows: tuple[Row, ...]
+    load: float
+    """Of the machine when it began."""
+    failed: bool = False
 
 
 def seconds_row(case: str, kit: float, against: str, other: float, wanted: str = "") -> Row:
@@ -59,15 +72,29 @@ def table(rows: Iterable[Row]) -> Table:
     return result
 
 
-def page(rows: Iterable[Row], engine: str, rounds: int, load: float) -> str:
+def page(found: Sequence[Measured], engine: str, rounds: int) -> str:
     """Return the lines as Markdown."""
     named = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    loads = sorted(case.load for case in found)
     head = INTRODUCTION.format(
+        engine=engine,
         processors=os.cpu_count(),
         model_name=named[1] if named else "unknown",
-        engine=engine,
         rounds=rounds,
         date=f"{datetime.now(timezone.utc):%Y-%m-%d}",
-        load=f"{load:.1f}",
+        load=f"{loads[0]:.1f} to {loads[-1]:.1f}",
     )
-    return head + "".join(map(line, rows))
+    return head + "".join(line(row) for case in found for row in case.rows)
+
+
+def read_measured(path: Path) -> dict[str, Measured]:
+    """Return the cases that earlier runs measured, by name."""
+    listed = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    cases = [Measured(**{**case, "rows": tuple(Row(**row) for row in case["rows"])}) for case in listed]
+    return {case.name: case for case in cases}
+
+
+def write_measured(path: Path, found: Mapping[str, Measured]) -> None:
+    """Keep the cases for the next run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([asdict(case) for case in found.values()], indent=1), encoding="utf-8")
