@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tests.bench.kill_host import KillHost
 from tests.bench.kill_plan import CUT, FLIPPED, FULL, LONG_CUT
-from tests.bench.kill_victims import INSTEAD, ON_HOST, processes, victims
+from tests.bench.kill_victims import EVERYTHING, INSTEAD, ON_HOST, processes, victims
 from tests.bench.running_ship import RunningShip
 from tests.e2e.ship_stage import ROOT
 
@@ -33,7 +33,7 @@ class Harm:
             self.host.lab.cut(self.host.name)
         elif self.kind == FULL:
             self.host.lab.fill(self.host.name, LEFT_MEGABYTES)
-        elif self.kind in ON_HOST:
+        elif self.kind in {*ON_HOST, EVERYTHING}:
             return self._kill_on_host(self.kind)
         else:
             ship.kill(whole_group=self.kind != "kit alone")
@@ -56,9 +56,9 @@ class Harm:
             time.sleep(_STOPPED_FOR[struck])
             self.host.lab.slow(self.host.name, rate=self.rate)
             return
-        if struck == "engine":
+        if struck in {"engine", EVERYTHING}:
             self._start_engine()
-        elif struck == "sshd and its sessions":
+        if struck in {"sshd and its sessions", EVERYTHING}:
             time.sleep(self.chance.uniform(0, 3))
             self.host.shell.say("/usr/sbin/sshd -E /var/log/sshd.log")
         elif struck == "kit alone":

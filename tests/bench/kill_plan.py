@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.bench.kill_phase import PHASES
-from tests.bench.kill_victims import KILLS
+from tests.bench.kill_victims import EVERYTHING, KILLS
 
 CUT, LONG_CUT = "the link, for 5 s", "the link, for 70 s"
 FULL, FLIPPED = "the disk is full", "a byte flipped while it is down"
-MISHAPS = (CUT, FLIPPED, LONG_CUT, FULL)
+MISHAPS = (CUT, FLIPPED, EVERYTHING, LONG_CUT, FULL)
 """What else befalls shipments, mostly while they send."""
 FIRST, BARE, DELTA = "first", "first, kit's image too", "to a host that has an older version"
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 SENDERS = ("kit and its ssh", "kit alone")
 ON_HOST = ("agent", "lane", "one ssh session", "every ssh session", "sshd and its sessions", "engine")
+EVERYTHING = "every process of the host"
+"""As when its power goes; who looks at it, and what holds its namespaces, lives on."""
 KILLS = (*SENDERS, *ON_HOST)
 """Whom `kill -9` hits, as the table says it."""
 PARTY = {
@@ -65,14 +67,27 @@ def _is_engine(process: Process) -> bool:
     return process.words.split(" ")[0].rpartition("/")[2] in {"dockerd", "containerd"}
 
 
+def _is_the_hosts(process: Process) -> bool:
+    lasting = process.pid == 1 or process.words.split(" ")[0] in {"sh", "sleep", "ps", "[sh]"}
+    return not lasting or _is_lane(process)
+
+
+_IS_ONE = {
+    "agent": _is_agent,
+    "lane": _is_lane,
+    "engine": _is_engine,
+    "sshd and its sessions": _is_sshd,
+    EVERYTHING: _is_the_hosts,
+}
+
+
 def victims(kind: str, found: Iterable[Process], chance: random.Random) -> tuple[int, ...]:
     """Return the process numbers, on the host, of those to kill; none where there is no such process.
 
     Of agents and lanes one dies, chosen at random, as of the sessions when one is asked for: one that
     came over a connection of its own, with all that sshd made for it.
     """
-    is_one = {"agent": _is_agent, "lane": _is_lane, "engine": _is_engine, "sshd and its sessions": _is_sshd}
-    chosen = [process for process in found if is_one.get(kind, _is_session)(process)]
+    chosen = [process for process in found if _IS_ONE.get(kind, _is_session)(process)]
     if kind in {"agent", "lane"} and chosen:
         return (chance.choice(chosen).pid,)
     if kind == "one ssh session" and chosen:

@@ -15,12 +15,15 @@ from tests.bench.kill_phase import ENDED, PHASES, PhaseLog, phase_told
 from tests.bench.kill_plan import DELTA, MISHAPS, plan_moments
 from tests.bench.kill_rows import from_line, kills_by_phase, page, rows, to_line, verdict
 from tests.bench.kill_sight import Whole, half_image, half_tree, halves
-from tests.bench.kill_victims import KILLS, processes, victims
+from tests.bench.kill_victims import EVERYTHING, KILLS, processes, victims
 
 IMAGE = Image("train", Blob("sha256:c0", 1), Blob("sha256:d0", 1), (Layer("sha256:a0", 10, "sha256:b0", 40),))
 LISTING = """\
     PID    PPID COMMAND
       1       0 /bin/sh /etc/lab-init
+     34       1 sleep 3600
+     70       0 sh
+     71      70 ps -eo pid,ppid,args
      33       1 sshd: /usr/sbin/sshd -E /var/log/sshd.log [listener] 0 of 10-100 startups
      35       0 dockerd
      43      35 containerd --config /var/run/docker/containerd/containerd.toml --log-level warn
@@ -45,6 +48,7 @@ LISTING = """\
         ("every ssh session", [(50, 51, 60, 61)]),
         ("sshd and its sessions", [(33, 50, 51, 60, 61)]),
         ("engine", [(35, 43)]),
+        (EVERYTHING, [(33, 35, 43, 50, 51, 52, 53, 54, 60, 61, 62, 63)]),
     ],
 )
 def test_who_dies_is_of_the_kind_that_was_asked_for(kind: str, pids: list[tuple[int, ...]]) -> None:
@@ -54,8 +58,8 @@ def test_who_dies_is_of_the_kind_that_was_asked_for(kind: str, pids: list[tuple[
 
 
 def test_nobody_dies_where_nobody_is() -> None:
-    assert victims("agent", processes(LISTING)[:4], random.Random(0)) == ()
-    assert victims("one ssh session", processes(LISTING)[:4], random.Random(0)) == ()
+    assert victims("agent", processes(LISTING)[:6], random.Random(0)) == ()
+    assert victims("one ssh session", processes(LISTING)[:6], random.Random(0)) == ()
 
 
 def test_a_plan_strikes_every_phase_and_everybody_alike() -> None:
