@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 RATE_SECONDS = 8.0
 """A rate is that of so many last seconds."""
+_MOST_BYTES = 1 << 60
+"""More than anybody sends; a host may have said it."""
 _SAMPLE_SECONDS = 0.25
 _LEAST_SPAN = 0.5
 ENDED = ("done", "failed")
@@ -54,7 +56,7 @@ class Row:
 
     def count(self, now: float, amount: int) -> None:
         """Add bytes."""
-        self.sent += amount
+        self.sent += min(max(amount, 0), _MOST_BYTES)
         if not self.samples or now - self.samples[-1][0] >= _SAMPLE_SECONDS:
             self.samples.append((now, self.sent))
         while self.samples and now - self.samples[0][0] > RATE_SECONDS:

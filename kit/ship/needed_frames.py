@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import TransferError
+from kit.ship.framed import bytes_of
 from kit.ship.lane_script import Record
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 MOST = 16 << 20
 """Bytes of a record, unless a single frame has more."""
+MOST_TIMES = 4
+"""Times that a host may ask for all that it was offered."""
+MOST_ROUNDS = 1000
 
 
 def parse_need(said: Any, blobs: Mapping[str, FramedBlob], host: str) -> dict[str, FrameRanges]:
@@ -22,9 +26,10 @@ def parse_need(said: Any, blobs: Mapping[str, FramedBlob], host: str) -> dict[st
     Raises TransferError for a blob that it was not offered, and for ranges that are none of its frames.
     """
     try:
-        need = {digest: tuple((start, stop) for start, stop in ranges) for digest, ranges in said.items()}
-        for digest, ranges in need.items():
-            _check(ranges, len(blobs[digest]) if digest in blobs else 0)
+        need = {
+            digest: tuple(_checked(ranges, len(blobs[digest]) if digest in blobs else 0))
+            for digest, ranges in said.items()
+        }
     except (AttributeError, TypeError, ValueError) as error:
         raise TransferError(
             "it asks for what it was not offered",
@@ -35,12 +40,37 @@ def parse_need(said: Any, blobs: Mapping[str, FramedBlob], host: str) -> dict[st
     return {digest: need[digest] for digest in blobs if digest in need}
 
 
-def _check(ranges: FrameRanges, count: int) -> None:
+def _checked(ranges: Any, count: int) -> Iterator[tuple[int, int]]:
     end = 0
     for start, stop in ranges:
         if type(start) is not int or type(stop) is not int or not end <= start < stop <= count:
             raise ValueError(f"frames {start!r:.40} to {stop!r:.40} of {count}")
         end = stop
+        yield start, stop
+
+
+class Asked:
+    """What one host has asked for in all: a frame may be lost or damaged on the way, but not for ever."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._bytes = 0
+        self._rounds = 0
+
+    def count(self, need: Mapping[str, FrameRanges], blobs: Mapping[str, FramedBlob]) -> int:
+        """Return the bytes that are asked for now. Raises TransferError when a host never has enough."""
+        size = sum(bytes_of(blobs[digest], ranges) for digest, ranges in need.items())
+        self._bytes += size
+        self._rounds += 1
+        whole = sum(blob.blob.size for blob in blobs.values())
+        if self._bytes > MOST_TIMES * whole or self._rounds > MOST_ROUNDS:
+            raise TransferError(
+                "it asks for the same frames again and again",
+                where=self._host,
+                why=f"{self._bytes} bytes of {whole}, in {self._rounds} rounds",
+                fix="look at that host's disk (dmesg), and at what answers there: kit check",
+            )
+        return size
 
 
 def run_end(blob: FramedBlob, start: int, end: int, most: int) -> int:

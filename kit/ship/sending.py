@@ -10,7 +10,7 @@ from kit.ship.control import ControlLines
 from kit.ship.framed import framed_blob, needed_items
 from kit.ship.lane_carrier import Heard
 from kit.ship.lanes import Lanes
-from kit.ship.needed_frames import parse_need
+from kit.ship.needed_frames import Asked, parse_need
 from kit.ship.record_queue import RecordQueue
 
 if TYPE_CHECKING:
@@ -41,8 +41,11 @@ class Sending:
         plan: HostPlan,
         on_bytes: Callable[[int], None],
         on_note: Callable[[str], None],
+        on_need: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`on_bytes` hears of bytes that left, `on_note` of what the user should know."""
+        """`on_bytes` hears of bytes that left, `on_need` of bytes asked for, `on_note` of news for users."""
+        self._on_need = on_need
+        self._asked = Asked(to.host.name)
         self.control = ControlLines()
         self._host = to.host
         self._source = source
@@ -62,7 +65,9 @@ class Sending:
     def _run(self, said: Any) -> None:
         try:
             blobs = self._blobs()
-            self._lanes.send(RecordQueue(parse_need(said, blobs, self._host.name), blobs))
+            need = parse_need(said, blobs, self._host.name)
+            self._on_need(self._asked.count(need, blobs))
+            self._lanes.send(RecordQueue(need, blobs))
             self.control.say("sent")
         except BaseException as failure:  # noqa: BLE001 - raised again where the talk ends
             self._failure = failure

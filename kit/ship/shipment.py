@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from kit.bundle.digest import blob_of
 from kit.errors import TransferError, UnreachableError, VerificationError
 from kit.host.agent import call_agent
 from kit.host.checks import Needs, check, require_fit
@@ -17,6 +18,7 @@ from kit.ship.have import ask_host
 from kit.ship.kit_image import prepare_root, send_kit_image
 from kit.ship.lanes import destination
 from kit.ship.pace import Pace
+from kit.ship.parse_receipt import check_receipt
 from kit.ship.plan import HostPlan, plan_host, require_room
 from kit.ship.receipt import Receipt
 from kit.ship.reuse import FrameReader
@@ -98,6 +100,7 @@ class Shipment:
         self.sent = 0
         self._pace = Pace()
         self._accepted = False
+        self._loading = ""
 
     def _advance(self, size: int) -> None:
         self.sent += size
@@ -114,11 +117,16 @@ class Shipment:
         elif kind == "need":
             sending.begin(event.get("blobs"))
         elif kind == "loading":
-            self.progress.phase(self.host.name, "load", text=str(event.get("image"))[:TEXT_LIMIT])
+            # The engine begins while blobs still come: sending is what there is to see.
+            self._loading = str(event.get("image"))[:TEXT_LIMIT]
         elif kind == "placing":
             self.progress.phase(self.host.name, "place", text=str(event.get("tree"))[:TEXT_LIMIT])
         elif kind == "phase" and event.get("phase") in AGENT_PHASES:
-            self.progress.phase(self.host.name, event["phase"])
+            text = self._loading if event["phase"] == "load" else ""
+            self.progress.phase(self.host.name, event["phase"], text=text)
+
+    def _needs(self, size: int) -> None:
+        self.progress.phase(self.host.name, "send", send_bytes=self.sent + size)
 
     def carry_out(self, planned: PlannedHost) -> Receipt:
         """Send, load and place; return the receipt."""
@@ -133,6 +141,7 @@ class Shipment:
                 why=error.why or error.what,
                 fix="run kit ship again; it goes on where it stopped",
             ) from error
+        check_receipt(result, planned.plan, blob_of(self.source.manifest_bytes).digest)
         seconds = time.monotonic() - started
         receipt = _receipt(self.host.name, planned.plan, self.sent, result, seconds)
         receipt = replace(receipt, rate=int(self._pace.rate or 0))
@@ -173,7 +182,7 @@ class Shipment:
         request = order_document(plan, store_of(planned.facts), self.source, _who())
         self._advance(sum(index.size for index in plan.indexes))
         to = destination(self.host, self.spec.root, planned.facts)
-        with Sending(to, self.source, plan, self._carried, self.progress.note) as sending:
+        with Sending(to, self.source, plan, self._carried, self.progress.note, self._needs) as sending:
             return call_agent(
                 self.host,
                 planned.facts,

@@ -88,18 +88,15 @@ def test_a_bare_host_ends_up_with_all_that_it_wants(source: BundleSource, host: 
     assert (host.root / "bin/kit").stat().st_mode & 0o111
     assert receipt.there_bytes == 0
     assert progress.totals == progress.done == {"gpu1": receipt.sent_bytes}
-    assert list(dict.fromkeys(phase for phase, _ in progress.phases)) == [
+    # Loading is told of only when it is not over as soon as sending is.
+    assert [phase for phase in dict(progress.phases) if phase != "load"] == [
         "have",
         "plan",
         "send",
         "assemble",
-        "load",
         "place",
         "done",
     ]
-    train = source.manifest.image("train")
-    assert train is not None
-    assert ("load", train.identity_tag) in progress.phases
     assert ("place", "tiny") in progress.phases
     assert len(list((host.root / "receipts").iterdir())) == 1
 
