@@ -88,6 +88,8 @@ def _shipped(shipped: Shipped) -> Iterator[str]:
         for receipt in shipped.hosts
     ]
     yield from table(("HOST", "SENT", "THERE BEFORE", "LOADED", "IMAGES", "TREES", "TIME"), rows)
+    if shipped.receipts:
+        yield f"receipts: {shipped.receipts}"
 
 
 def check(

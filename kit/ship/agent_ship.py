@@ -5,20 +5,19 @@ The sender's bytes come past this process, into `partial/`; it tells here of wha
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.bundle.blob_store import BlobStore
 from kit.bundle.digest import blob_of, wrong_bytes
 from kit.errors import KitError, TransferError
-from kit.host.agent import SOCKET
 from kit.ship.agent_load import load_images
 from kit.ship.agent_lock import held
-from kit.ship.agent_place import place_tree, tree_folder, write_files
+from kit.ship.agent_place import place_tree
+from kit.ship.agent_proof import prove_trees
+from kit.ship.agent_receipt import failures_kept, receipt_of, write_records
 from kit.ship.agent_trust import trusted_order
 from kit.ship.control import Control
 from kit.ship.framed import blob_of_item, framed_blob, index_of_item, needed_items
@@ -26,7 +25,6 @@ from kit.ship.intake import Intake
 from kit.ship.layer_supply import Coming
 from kit.ship.older_frames import OlderFrames
 from kit.ship.side_work import SideWork
-from kit.ship.wrapper_script import wrapper_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +76,8 @@ def carry_out(order: Order, engine: ImageEngine, emit: Emit, feed: Feed) -> dict
     EngineError, UnfitError.
     """
     emit({"event": "accepted"})
-    with held(order.root, order.who):
+    started = time.monotonic()
+    with held(order.root, order.who), failures_kept(order):
         store = BlobStore(order.root)
         _remove_leftovers(store)
         again = _missing_indexes(store, order)
@@ -93,8 +92,9 @@ def carry_out(order: Order, engine: ImageEngine, emit: Emit, feed: Feed) -> dict
         for tree in order.trees:
             emit({"event": "placing", "tree": tree.name})
             place_tree(store, tree)
-        receipt = _receipt(order, engine, loaded)
-        _write_records(order, receipt)
+        proof = prove_trees(store, order.trees)
+        receipt = receipt_of(order, engine, loaded, proof, time.monotonic() - started)
+        write_records(order, receipt)
     return receipt
 
 
@@ -176,35 +176,3 @@ def _remove_leftovers(store: BlobStore) -> None:
     for path in store.partial.glob("kit-image.*"):
         if time.time() - path.stat().st_mtime > _ARCHIVE_OLD:
             path.unlink(missing_ok=True)
-
-
-def _receipt(order: Order, engine: ImageEngine, loaded: tuple[str, ...]) -> dict[str, Any]:
-    seen = ((image.identity_tag, engine.inspect(image.identity_tag)) for image in order.images)
-    folders = (tree_folder(order.root, tree).relative_to(order.root) for tree in order.trees)
-    return {
-        "bundle": order.bundle,
-        "images": [[tag, found.id] for tag, found in seen if found],
-        "loaded": list(loaded),
-        "trees": [str(folder) for folder in folders],
-        "signature": asdict(order.signature),
-    }
-
-
-def _write_records(order: Order, receipt: dict[str, Any]) -> None:
-    bundle = order.bundle.removeprefix("sha256:")
-    now = time.gmtime()
-    document = {**receipt, "who": order.who, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", now)}
-    name = f"receipts/{time.strftime('%Y%m%d-%H%M%S', now)}-{bundle[:12]}.json"
-    script = wrapper_script(str(order.root), order.kit.identity_tag, SOCKET)
-    if order.signature_bytes is not None:
-        write_files(order.root, {f"bundles/{bundle}.json.sig": (order.signature_bytes, 0o444)})
-    write_files(
-        order.root,
-        {
-            "bin/kit": (script, 0o755),
-            f"bundles/{bundle}.json": (order.manifest_bytes, 0o444),
-            name: (json.dumps(document, indent=1).encode() + b"\n", 0o444),
-            # Last: what it names is all there.
-            "bundles/current.json": (order.manifest_bytes, 0o444),
-        },
-    )

@@ -78,7 +78,8 @@ def plan_one(
     return PlannedHost(facts, plan)
 
 
-def _who() -> str:
+def who() -> str:
+    """Return who ships, and from where."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -179,7 +180,7 @@ class Shipment:
     def _send(self, planned: PlannedHost) -> dict[str, Any]:
         plan = planned.plan
         self._accepted = False
-        request = order_document(plan, store_of(planned.facts), self.source, _who())
+        request = order_document(plan, store_of(planned.facts), self.source, who())
         self._advance(sum(index.size for index in plan.indexes))
         to = destination(self.host, self.spec.root, planned.facts)
         with Sending(to, self.source, plan, self._carried, self.progress.note, self._needs) as sending:
@@ -212,6 +213,8 @@ def _receipt(host: str, plan: HostPlan, sent: int, result: dict[str, Any], secon
             loaded=tuple(map(str, result["loaded"])),
             trees=tuple(map(str, result["trees"])),
             seconds=round(seconds, 2),
+            files=int(result["files"]),
+            file_bytes=int(result["file_bytes"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise TransferError("the receipt is none", where=host, why=str(error)) from error

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kit.errors import UnreachableError
 from kit.run.fleet import open_some_hosts
 from kit.ship.pace import keep_paces, load_paces, pace_key, pace_path
 from kit.ship.ship import first_failure, plan_hosts, ship_planned
+from kit.ship.shipment import who
 from kit.ship.wanted import wanted_by_host
+from kit.workflow.keep_receipts import Milestones, keep_receipts, receipt_documents
 from kit.workflow.ship_plan import ship_plan
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class Shipped:
     hosts: tuple[Receipt, ...]
     failures: Mapping[str, KitError] = field(default_factory=dict)
     """By host: why it was passed by."""
+    receipts: str = ""
+    """Folder of the receipts that stay on this machine; empty when they could not be written."""
 
 
 @contextmanager
@@ -64,17 +68,29 @@ def ship_project(
     Raises UnfitError before anything changed, UnreachableError when no host answers, ConfigError.
     """
     specs, wanted = loaded.project.hosts, wanted_by_host(loaded.project)
-    with _answering(loaded, names, connect) as reached:
-        for name, error in reached.failures.items():
+    progress = milestones = Milestones(progress)
+    with _answering(loaded, names, connect) as answering:
+        for name, error in answering.failures.items():
             progress.phase(name, "failed", text=error.what)
         paces = load_paces(pace_path())
-        planned = plan_hosts(source, reached.hosts, specs, wanted, progress, paces)
-        on_plan(ship_plan(planned, reached.failures))
-        outcome = ship_planned(source, reached.hosts, specs, wanted, planned, progress)
+        planned = plan_hosts(source, answering.hosts, specs, wanted, progress, paces)
+        on_plan(ship_plan(planned, answering.failures))
+        outcome = ship_planned(source, answering.hosts, specs, wanted, planned, progress)
     rates = {pace_key(specs[receipt.host]): receipt.rate for receipt in outcome.receipts if receipt.rate}
     keep_paces(pace_path(), rates)
     sent = sum(receipt.sent_bytes for receipt in outcome.receipts)
-    return Shipped(sent, outcome.receipts, {**reached.failures, **outcome.failures})
+    failures = {**answering.failures, **outcome.failures}
+    told = receipt_documents(source, outcome.receipts, failures, milestones, who())
+    return Shipped(sent, outcome.receipts, failures, _kept(loaded, told, progress))
+
+
+def _kept(loaded: LoadedProject, told: Iterator[tuple[str, dict[str, Any]]], progress: HostProgress) -> str:
+    """Keep receipts beside kit.yaml; return where. What was shipped is shipped without them, too."""
+    try:
+        return str(keep_receipts(loaded.folder, told) or "")
+    except OSError as error:
+        progress.note(f"no receipt could be kept in {loaded.folder / '.kit'}: {error.strerror or error}")
+        return ""
 
 
 def plan_project_ship(

@@ -207,7 +207,7 @@ class Stage:
 
     def state(self, host: str) -> str:
         """Return all that stands on a host: kit's files and the engine's images and containers."""
-        kept = "-type f -not -path '*/receipts/*' -not -name verified.jsonl -not -name lock"
+        kept = "-type f -not -path '*/receipts*' -not -name verified.jsonl -not -name lock"
         files = f"find {ROOT} {kept} -exec ls -l {{}} + 2>/dev/null | sort"
         images = "docker images -a --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' | sort"
         return self.sh(host, f"{files}; {images}; docker ps -aq; true", user="root")

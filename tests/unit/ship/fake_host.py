@@ -60,7 +60,7 @@ class FakeHost:
         return {
             name
             for name in names
-            if not name.startswith("receipts/") and name not in ("lock", "partial/verified.jsonl")
+            if not name.startswith("receipts") and name not in ("lock", "partial/verified.jsonl")
         }
 
     def run(self, argv: Argv, *, stdin: bytes = b"", timeout: float | None = None) -> Completed:

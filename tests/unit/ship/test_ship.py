@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -307,3 +308,38 @@ def test_an_agent_that_lies_about_the_receipt_is_not_believed(source: BundleSour
     liar = Liar(host.folder, host.manifest, engine=host.engine)
     with pytest.raises(KitError, match="receipt"):
         ship(source, liar)
+
+
+def receipts(host: FakeHost) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted((host.root / "receipts").iterdir())]
+
+
+def test_the_receipt_on_a_host_names_what_was_compared(source: BundleSource, host: FakeHost) -> None:
+    (told,) = ship(source, host)
+    (kept,) = receipts(host)
+    train, tree = source.manifest.image("train"), source.manifest.tree("model", "tiny")
+    assert train is not None
+    assert tree is not None
+    assert (kept["outcome"], kept["kit_receipt"], kept["bundle"]) == ("done", 1, told.bundle)
+    assert kept["compared"]["images"][train.identity_tag] == {
+        "config": train.config.digest,
+        "layers": [layer.diff_id for layer in train.layers],
+    }
+    wanted = {f"models/tiny/{file.path}": [file.digest, file.size] for file in tree.files}
+    assert kept["compared"]["files"] == wanted
+    assert (told.files, told.file_bytes) == (2, sum(file.size for file in tree.files))
+    (line,) = (host.root / "receipts.log").read_text().splitlines()
+    assert "2 images, 2 files" in line
+
+
+def test_a_ship_that_fails_on_a_host_leaves_a_receipt_there_and_nothing_to_start_from(
+    source: BundleSource, host: FakeHost
+) -> None:
+    host.engine.fails = "pull"
+    with pytest.raises(EngineError):
+        ship(source, host)
+    (kept,) = receipts(host)
+    assert (kept["outcome"], kept["error"]["what"]) == ("failed", "pull failed")
+    assert "FAILED: pull failed" in (host.root / "receipts.log").read_text()
+    assert not (host.root / "bundles").exists()
+    assert not (host.root / "models").exists()

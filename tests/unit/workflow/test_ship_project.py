@@ -138,5 +138,30 @@ def test_the_result_names_what_failed_and_the_exit_code_is_its(
 
 
 def test_a_result_without_failures_has_no_error() -> None:
-    assert crossing._document(Shipped(0, ())) == {"bytes": 0, "hosts": [], "failures": []}
+    assert crossing._document(Shipped(0, ())) == {
+        "bytes": 0,
+        "hosts": [],
+        "failures": [],
+        "receipts": "",
+    }
     crossing._end_with({})
+
+
+def test_receipts_stay_beside_kit_yaml_and_on_the_host(
+    source: BundleSource, loaded: LoadedProject, connect: Connect
+) -> None:
+    connect.hosts["gpu2"].garble_archive = True
+    shipped = ship_project(loaded, source, ("gpu1", "gpu2"), connect, NoProgress())
+    kept = Path(shipped.receipts)
+    assert kept.parent == loaded.folder / ".kit/receipts"
+    mine = {path.name: path.read_text() for path in kept.iterdir()}
+    assert "done in" in mine["gpu1.txt"]
+    assert "FAILED after send: gpu2" in mine["gpu2.txt"]
+    assert json.loads(mine["gpu1.json"])["images"] == [[*shipped.hosts[0].images[0]]]
+
+
+def test_a_ship_whose_receipts_cannot_be_written_is_a_ship(
+    source: BundleSource, loaded: LoadedProject, connect: Connect
+) -> None:
+    (loaded.folder / ".kit").write_text("in the way")
+    assert ship_project(loaded, source, ("gpu1",), connect, NoProgress()).receipts == ""
