@@ -1,4 +1,4 @@
-"""JSON lines about each host, for programs: docs/reference/ship-events.md."""
+"""JSON lines about each host, for programs: docs/reference/ship.md."""
 
 from __future__ import annotations
 
