@@ -84,8 +84,10 @@ class _Crew:
         self._growth = Growth(to.cores, queue.left)
         self._changed = threading.Condition()
         self._opening = 0
+        self._opened = 0
         self._retiring = 0
         self._lanes: set[Lane] = set()
+        self._under_way = 0
         self._sent = 0
         self._lost = 0
         self._failure: KitError | None = None
@@ -94,7 +96,7 @@ class _Crew:
     def work(self) -> None:
         """Have lanes until there is nothing left to carry."""
         with self._changed:
-            while not self._over and (self._lanes or (self._queue.left and self._lost < LOSSES)):
+            while not self._over and (self._under_way or (self._queue.left and self._may_go_on())):
                 self._growth.look(time.monotonic(), len(self._lanes), self._sent, self._queue.left)
                 self._start_missing()
                 self._changed.wait(_TICK)
@@ -111,6 +113,9 @@ class _Crew:
             self._changed.notify_all()
         for lane in lanes:
             lane.abort()
+
+    def _may_go_on(self) -> bool:
+        return bool(self._lanes) or self._lost < LOSSES
 
     def _start_missing(self) -> None:
         if not self._queue.left or self._lost >= LOSSES:
@@ -139,7 +144,10 @@ class _Crew:
             self._opening -= 1
             if lane is not None and not self._over:
                 self._lanes.add(lane)
-                self._growth.opened(time.monotonic() - started, self._queue.left)
+                if not self._opened:
+                    # A later one may have waited for others.
+                    self._growth.opened(time.monotonic() - started, self._queue.left)
+                self._opened += 1
                 return lane
             self._changed.notify_all()
         if lane is not None:
@@ -168,6 +176,7 @@ class _Crew:
         finally:
             with self._changed:
                 self._queue.give_back(carrier.under_way)
+                self._under_way -= len(carrier.under_way)
                 self._lanes.discard(lane)
                 self._retiring = max(self._retiring - 1, 0) if carrier.retired else self._retiring
                 self._changed.notify_all()
@@ -182,7 +191,9 @@ class _Crew:
                 self._retiring += 1
                 carrier.retired = True
                 return None
-            return self._queue.take(record_size(carrier.rate, lanes, self._queue.left))
+            record = self._queue.take(record_size(carrier.rate, lanes, self._queue.left))
+            self._under_way += record is not None
+            return record
 
     def _count(self, size: int) -> None:
         with self._changed:
@@ -190,6 +201,11 @@ class _Crew:
         self._outer.sent(size)
 
     def _arrived(self, record: Record) -> None:
-        with self._changed:
-            self._lost = 0
-        self._outer.wrote(record)
+        try:
+            self._outer.wrote(record)
+        finally:
+            with self._changed:
+                self._lost = 0
+                self._under_way -= 1
+                if not self._under_way:
+                    self._changed.notify_all()
