@@ -20,6 +20,7 @@ def check_receipt(result: dict[str, Any], plan: HostPlan, bundle: str) -> None:
         said = str(result["bundle"])
         images = {str(tag): str(found) for tag, found in result["images"]}
         loaded, trees = set(map(str, result["loaded"])), set(map(str, result["trees"]))
+        files, size = result["files"], result["file_bytes"]
     except (KeyError, TypeError, ValueError) as error:
         raise TransferError("the receipt is none", where=plan.host, why=str(error)[:200]) from error
     wrong = [
@@ -33,6 +34,9 @@ def check_receipt(result: dict[str, Any], plan: HostPlan, bundle: str) -> None:
         raise _other(plan, f"its images are not those of the bundle: {', '.join(wrong)}")
     if trees != {f"{tree.kind}s/{tree.name}" for tree in plan.trees}:
         raise _other(plan, "its models and datasets are not those of the bundle")
+    wanted = [file.size for tree in plan.trees for file in tree.files]
+    if type(files) is not int or type(size) is not int or (files, size) != (len(wanted), sum(wanted)):
+        raise _other(plan, f"{files!r:.40} files of {size!r:.40} bytes were compared, not {len(wanted)}")
 
 
 def _other(plan: HostPlan, why: str) -> VerificationError:

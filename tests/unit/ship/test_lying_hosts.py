@@ -131,6 +131,8 @@ def good_result(source: BundleSource, plan: HostPlan) -> dict[str, Any]:
         "images": [[image.identity_tag, image.config.digest] for image in plan.images],
         "loaded": [plan.kit.identity_tag],
         "trees": [f"{tree.kind}s/{tree.name}" for tree in plan.trees],
+        "files": sum(len(tree.files) for tree in plan.trees),
+        "file_bytes": sum(file.size for tree in plan.trees for file in tree.files),
     }
 
 
@@ -149,6 +151,10 @@ def test_a_receipt_for_what_was_shipped_is_believed(source: BundleSource) -> Non
         {"loaded": ["alpine:latest"]},
         {"trees": []},
         {"trees": ["models/tiny", "../../root"]},
+        {"files": 10**30},
+        {"files": float("inf")},
+        {"file_bytes": -1},
+        {"file_bytes": True},
     ],
 )
 def test_a_receipt_for_something_else_is_refused(source: BundleSource, change: dict[str, Any]) -> None:
@@ -157,7 +163,7 @@ def test_a_receipt_for_something_else_is_refused(source: BundleSource, change: d
         check_receipt(good_result(source, plan) | change, plan, blob_of(source.manifest_bytes).digest)
 
 
-@pytest.mark.parametrize("key", ["bundle", "images", "loaded", "trees"])
+@pytest.mark.parametrize("key", ["bundle", "images", "loaded", "trees", "files"])
 @pytest.mark.parametrize("value", [5, None, [5], [[1, 2, 3]]])
 def test_a_receipt_that_is_none_is_refused(source: BundleSource, key: str, value: Any) -> None:
     plan = host_plan(source.manifest)
