@@ -79,6 +79,7 @@ def _shipped(shipped: Shipped) -> Iterator[str]:
         (
             receipt.host,
             bytes_text(receipt.sent_bytes),
+            bytes_text(receipt.relayed_bytes),
             bytes_text(receipt.there_bytes),
             len(receipt.loaded),
             len(receipt.images),
@@ -87,7 +88,8 @@ def _shipped(shipped: Shipped) -> Iterator[str]:
         )
         for receipt in shipped.hosts
     ]
-    yield from table(("HOST", "SENT", "THERE BEFORE", "LOADED", "IMAGES", "TREES", "TIME"), rows)
+    head = ("HOST", "SENT", "FROM HOSTS", "THERE BEFORE", "LOADED", "IMAGES", "TREES", "TIME")
+    yield from table(head, rows)
     if shipped.receipts:
         yield f"receipts: {shipped.receipts}"
 

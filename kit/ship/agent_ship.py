@@ -5,7 +5,6 @@ The sender's bytes come past this process, into `partial/`; it tells here of wha
 
 from __future__ import annotations
 
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +18,11 @@ from kit.ship.agent_place import place_tree
 from kit.ship.agent_proof import prove_trees
 from kit.ship.agent_receipt import failures_kept, receipt_of, write_records
 from kit.ship.agent_trust import trusted_order
-from kit.ship.control import Control
 from kit.ship.framed import blob_of_item, framed_blob, index_of_item, needed_items
 from kit.ship.intake import Intake
 from kit.ship.layer_supply import Coming
 from kit.ship.older_frames import OlderFrames
+from kit.ship.sender_feed import SenderFeed
 from kit.ship.side_work import SideWork
 
 if TYPE_CHECKING:
@@ -48,29 +47,21 @@ def ship(request: dict[str, Any], stdin: Lines, emit: Emit) -> dict[str, Any]:
     from kit.ship.docker_store import DockerStore
 
     order = trusted_order(request, Path(request["root"]))
-    return carry_out(order, DockerStore(), emit, lambda intake: fed_by_sender(intake, stdin, emit))
+    feed = SenderFeed(stdin, emit)
+    try:
+        return carry_out(order, DockerStore(), emit, feed, feed.linger)
+    finally:
+        feed.close()
 
 
-def fed_by_sender(intake: Intake, lines: Lines, emit: Emit) -> None:
-    """Ask for what is missing until nothing is. Raises what ends the intake."""
-    sent = threading.Semaphore(0)
-
-    def wrote(said: dict[str, Any]) -> None:
-        intake.wrote(str(said["blob"]), int(said["start"]), int(said["stop"]))
-
-    intake.on_end(sent.release)
-    Control(lines, {"wrote": wrote, "sent": lambda _: sent.release()}, intake.end).start()
-    turn = 0
-    intake.settle()
-    while need := intake.need():
-        emit({"event": "need", "round": turn, "blobs": need})
-        sent.acquire()
-        intake.settle()
-        turn += 1
+def _at_once() -> None:
+    """Wait for nobody."""
 
 
-def carry_out(order: Order, engine: ImageEngine, emit: Emit, feed: Feed) -> dict[str, Any]:
-    """Carry out an order on this host.
+def carry_out(
+    order: Order, engine: ImageEngine, emit: Emit, feed: Feed, linger: Callable[[], None] = _at_once
+) -> dict[str, Any]:
+    """Carry out an order on this host. `linger` returns when nobody needs what it took in any more.
 
     The event `accepted` tells that the host takes the bundle. Raises VerificationError, TransferError,
     EngineError, UnfitError.
@@ -88,13 +79,14 @@ def carry_out(order: Order, engine: ImageEngine, emit: Emit, feed: Feed) -> dict
             intake.begin(OlderFrames(store))
             emit({"event": "phase", "phase": "send"})
             loaded = _feed_and_load(order, engine, store, intake, emit, feed)
-        emit({"event": "phase", "phase": "place"})
-        for tree in order.trees:
-            emit({"event": "placing", "tree": tree.name})
-            place_tree(store, tree)
-        proof = prove_trees(store, order.trees)
-        receipt = receipt_of(order, engine, loaded, proof, time.monotonic() - started)
-        write_records(order, receipt)
+            emit({"event": "phase", "phase": "place"})
+            for tree in order.trees:
+                emit({"event": "placing", "tree": tree.name})
+                place_tree(store, tree)
+            proof = prove_trees(store, order.trees)
+            receipt = receipt_of(order, engine, loaded, proof, time.monotonic() - started)
+            write_records(order, receipt)
+            linger()
     return receipt
 
 
@@ -158,15 +150,19 @@ def _missing_indexes(store: BlobStore, order: Order) -> list[str]:
 
 
 def _wanted(store: BlobStore, order: Order) -> list[FramedBlob]:
-    """Return the wanted blobs, those that are here too as far as their indexes are."""
+    """Return the wanted blobs, those that are here too as far as their indexes are.
+
+    Of images that the engine has already, those blobs that are here: another host may lack them.
+    """
 
     def read(index: Blob) -> bytes:
         return b"".join(store.read(index))
 
     found = []
-    for item in _items(order).values():
+    items = _items(order)
+    for digest, item in needed_items(order.images, order.trees).items():
         index = index_of_item(item)
-        if index is None or store.has(index):
+        if (index is None or store.has(index)) and (digest in items or store.has(blob_of_item(item))):
             found.append(framed_blob(item, read))
     return found
 

@@ -88,6 +88,11 @@ class Intake:
         """Return a wanted blob with its frames. Raises KeyError."""
         return self._blobs[digest]
 
+    @property
+    def blobs(self) -> tuple[FramedBlob, ...]:
+        """All that are wanted, those included that are here."""
+        return tuple(self._blobs.values())
+
     def need(self) -> dict[str, FrameRanges]:
         """Return the frames that are still missing, by blob."""
         found = {digest: growing.missing() for digest, growing in self._growing.items()}

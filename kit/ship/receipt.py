@@ -25,7 +25,7 @@ class Receipt:
     bundle: str
     """The bundle's digest."""
     sent_bytes: int
-    """Bytes that crossed the network for it."""
+    """Bytes that the sender sent to it."""
     there_bytes: int
     """Bytes of wanted blobs that were there before."""
     images: tuple[tuple[str, str], ...]
@@ -41,6 +41,8 @@ class Receipt:
     """Bytes of these files."""
     rate: int = 0
     """Bytes a second while blobs were sent; 0 when they were too few to tell."""
+    relayed_bytes: int = 0
+    """Bytes that other hosts gave it."""
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON can say it."""

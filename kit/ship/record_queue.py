@@ -11,15 +11,27 @@ from kit.ship.lane_script import Record
 from kit.ship.needed_frames import run_end
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from kit.ship.framed import FramedBlob, FrameRanges
+
+
+def _always(digest: str) -> bool:
+    del digest
+    return True
 
 
 class RecordQueue:
     """The frames that a host needs, in order. What a lost lane did not finish comes first. Thread-safe."""
 
-    def __init__(self, need: Mapping[str, FrameRanges], blobs: Mapping[str, FramedBlob]) -> None:
+    def __init__(
+        self,
+        need: Mapping[str, FrameRanges],
+        blobs: Mapping[str, FramedBlob],
+        is_due: Callable[[str], bool] = _always,
+    ) -> None:
+        """`is_due` tells whether a blob must still be sent, when it is a record's turn."""
+        self._is_due = is_due
         self._runs = deque((blobs[digest], *run) for digest, ranges in need.items() for run in ranges)
         self._back: deque[Record] = deque()
         self._left = sum(bytes_of(blobs[digest], ranges) for digest, ranges in need.items())
@@ -33,6 +45,7 @@ class RecordQueue:
     def take(self, most: int) -> Record | None:
         """Return a record of at most `most` bytes, or of one frame; None when there is nothing left."""
         with self._lock:
+            self._drop()
             record = self._back.popleft() if self._back else self._cut(most)
             if record is not None:
                 self._left -= record.length
@@ -44,6 +57,14 @@ class RecordQueue:
             for record in records:
                 self._back.append(record)
                 self._left += record.length
+
+    def _drop(self) -> None:
+        """Forget what need not be sent any more, as far as its turn has come."""
+        while self._back and not self._is_due(self._back[0].digest):
+            self._left -= self._back.popleft().length
+        while self._runs and not self._is_due(self._runs[0][0].blob.digest):
+            blob, start, stop = self._runs.popleft()
+            self._left -= blob.extent(start, stop)[1]
 
     def _cut(self, most: int) -> Record | None:
         if not self._runs:

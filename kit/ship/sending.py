@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import KitError, UnreachableError
+from kit.ship.chain_place import ALONE
 from kit.ship.control import ControlLines
-from kit.ship.framed import framed_blob, needed_items
+from kit.ship.framed import bytes_of, framed_blob, needed_items
 from kit.ship.lane_carrier import Heard
 from kit.ship.lanes import Lanes
 from kit.ship.needed_frames import Asked, parse_need
 from kit.ship.record_queue import RecordQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from kit.bundle.manifest import Blob
     from kit.bundle.source import BundleSource
-    from kit.ship.framed import FramedBlob
+    from kit.ship.chain_place import Place
+    from kit.ship.framed import FramedBlob, FrameRanges
     from kit.ship.lane_script import Record
     from kit.ship.lanes import Destination
     from kit.ship.plan import HostPlan
 
 PATIENCE = 60.0
 """Seconds that lanes may take to end after the agent has."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Who hears of how sending goes, from any thread."""
+
+    sent: Callable[[int], None]
+    """Of bytes that left."""
+    needs: Callable[[int], None]
+    """Of bytes that the host asks for, whoever gives them."""
+    note: Callable[[str], None]
+    """Of what the user should know."""
+
+
+def _bytes(need: Mapping[str, FrameRanges], blobs: Mapping[str, FramedBlob]) -> int:
+    return sum(bytes_of(blobs[digest], ranges) for digest, ranges in need.items())
 
 
 class Sending:
@@ -39,18 +58,17 @@ class Sending:
         to: Destination,
         source: BundleSource,
         plan: HostPlan,
-        on_bytes: Callable[[int], None],
-        on_note: Callable[[str], None],
-        on_need: Callable[[int], None] = lambda _: None,
+        news: News,
+        place: Place = ALONE,
     ) -> None:
-        """`on_bytes` hears of bytes that left, `on_need` of bytes asked for, `on_note` of news for users."""
-        self._on_need = on_need
+        self._news = news
         self._asked = Asked(to.host.name)
         self.control = ControlLines()
         self._host = to.host
         self._source = source
         self._plan = plan
-        self._lanes = Lanes(to, source, Heard(on_bytes, self._wrote, on_note))
+        self._place = place
+        self._lanes = Lanes(to, source, Heard(self._count, self._wrote, news.note))
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
 
@@ -66,12 +84,35 @@ class Sending:
         try:
             blobs = self._blobs()
             need = parse_need(said, blobs, self._host.name)
-            self._on_need(self._asked.count(need, blobs))
-            self._lanes.send(RecordQueue(need, blobs))
+            self._news.needs(_bytes(need, blobs))
+            self._send(need, blobs)
             self.control.say("sent")
         except BaseException as failure:  # noqa: BLE001 - raised again where the talk ends
             self._failure = failure
             self.control.close()
+
+    def _send(self, need: Mapping[str, FrameRanges], blobs: Mapping[str, FramedBlob]) -> None:
+        """Send what no other host gives it; when that is nothing, wait until something is."""
+        share = self._place.share(need)
+        if not share:
+            self._place.wait(need)
+            return
+        self._place.owes(self._asked.count(share, blobs))
+        # Another host may take over on the way.
+        self._lanes.send(RecordQueue(share, blobs, self._place.is_due))
+
+    def _count(self, size: int) -> None:
+        self._place.sent(size)
+        self._news.sent(size)
+
+    def give_up(self) -> None:
+        """End the talk: its host says nothing more."""
+        self._failure = UnreachableError(
+            "its agent said nothing more",
+            where=self._host.name,
+            fix="run kit ship again; it goes on where it stopped",
+        )
+        self._host.close()
 
     def _blobs(self) -> dict[str, FramedBlob]:
         def read(index: Blob) -> bytes:
@@ -84,12 +125,14 @@ class Sending:
         self.control.say("wrote", blob=record.digest, start=record.start, stop=record.stop)
 
     def __enter__(self) -> Sending:  # noqa: PYI034 - Self is in typing from 3.11 on
+        self._place.enter(self.control.say, self.give_up)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
     ) -> None:
         del kind, trace
+        self._place.exit()
         failure = self._failure  # Before lanes are ended from here, which they tell of too.
         self._lanes.abort()
         if self._thread is not None:

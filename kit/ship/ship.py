@@ -7,13 +7,18 @@ that fails on the way: the others get what they need, and its error is told at t
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from kit.errors import KitError, UnreachableError
 from kit.progress import NoProgress
+from kit.ship.chain import Chain
+from kit.ship.chain_addresses import addresses_of
+from kit.ship.chain_place import InChain
 from kit.ship.pace import WORTH_TRYING, pace_key, try_pace
 from kit.ship.reuse import FrameReader
 from kit.ship.shipment import PlannedHost, Shipment, plan_one
@@ -133,19 +138,27 @@ def ship_planned(
 ) -> Outcome:
     """Take to each host what it wants out of the bundle; return how that ended, on each.
 
-    Each goes its own way: one that fails does not stop the others.
+    Hosts pass on to each other what several of them lack. One that fails does not stop the others.
     """
-
-    def one(name: str) -> Receipt:
-        shipment = Shipment(source, hosts[name], specs[name], wanted[name], progress)
-        try:
-            return shipment.carry_out(planned.hosts[name])
-        except KitError as error:
-            progress.phase(name, "failed", text=error.what)
-            raise
-
     going = {name: hosts[name] for name in planned.hosts}
-    receipts, failures = _parted(_in_parallel(going, one))
+    # This machine's, too: that of a host may be set right while the ship is under way.
+    clocks = [time.time() + ahead for ahead in (0.0, *(h.facts.clock_offset for h in planned.hosts.values()))]
+    with Chain(going, clocks, progress.note) if len(going) > 1 else nullcontext() as chain:
+
+        def one(name: str) -> Receipt:
+            shipment = Shipment(source, hosts[name], specs[name], wanted[name], progress)
+            if chain is not None:
+                shipment.place = InChain(chain, name, addresses_of(specs[name], planned.hosts[name].facts))
+            try:
+                return shipment.carry_out(planned.hosts[name])
+            except KitError as error:
+                progress.phase(name, "failed", text=error.what)
+                raise
+            finally:
+                if chain is not None:
+                    chain.leave(name)
+
+        receipts, failures = _parted(_in_parallel(going, one))
     return Outcome(tuple(receipts.values()), {**planned.failures, **failures})
 
 

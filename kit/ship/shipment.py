@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import platform
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kit.bundle.digest import blob_of
@@ -14,6 +14,7 @@ from kit.host.agent import call_agent
 from kit.host.checks import Needs, check, require_fit
 from kit.ship.agent_order import order_document
 from kit.ship.archive import store_of
+from kit.ship.chain_place import ALONE
 from kit.ship.have import ask_host
 from kit.ship.kit_image import prepare_root, send_kit_image
 from kit.ship.lanes import destination
@@ -22,7 +23,7 @@ from kit.ship.parse_receipt import check_receipt
 from kit.ship.plan import HostPlan, plan_host, require_room
 from kit.ship.receipt import Receipt
 from kit.ship.reuse import FrameReader
-from kit.ship.sending import Sending
+from kit.ship.sending import News, Sending
 from kit.ship.wanted import images_of, trees_in
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from kit.host.port import Host
     from kit.progress import HostProgress
     from kit.project.model import HostSpec
+    from kit.ship.chain_place import Place
     from kit.ship.plan import FramesOf
     from kit.ship.wanted import Wanted
 
@@ -90,6 +92,9 @@ def who() -> str:
 class Shipment:
     """One host's share of a ship."""
 
+    place: Place = ALONE
+    """Where in a chain of hosts this one stands."""
+
     def __init__(
         self, source: BundleSource, host: Host, spec: HostSpec, wanted: Wanted, progress: HostProgress
     ) -> None:
@@ -99,9 +104,11 @@ class Shipment:
         self.wanted = wanted
         self.progress = progress
         self.sent = 0
+        self.relayed = 0
         self._pace = Pace()
         self._accepted = False
         self._loading = ""
+        self._done_at: float | None = None
 
     def _advance(self, size: int) -> None:
         self.sent += size
@@ -113,10 +120,13 @@ class Shipment:
 
     def _event(self, event: dict[str, Any], sending: Sending) -> None:
         kind = event.get("event")
+        self._relayed(self.place.hear(event))
         if kind == "accepted":
             self._accepted = True
         elif kind == "need":
             sending.begin(event.get("blobs"))
+        elif kind == "lingers":
+            self._done_at = time.monotonic()
         elif kind == "loading":
             # The engine begins while blobs still come: sending is what there is to see.
             self._loading = str(event.get("image"))[:TEXT_LIMIT]
@@ -127,7 +137,12 @@ class Shipment:
             self.progress.phase(self.host.name, event["phase"], text=text)
 
     def _needs(self, size: int) -> None:
-        self.progress.phase(self.host.name, "send", send_bytes=self.sent + size)
+        self.progress.phase(self.host.name, "send", send_bytes=self.sent + self.relayed + size)
+
+    def _relayed(self, size: int) -> None:
+        if size:
+            self.relayed += size
+            self.progress.sent(self.host.name, size)
 
     def carry_out(self, planned: PlannedHost) -> Receipt:
         """Send, load and place; return the receipt."""
@@ -143,9 +158,10 @@ class Shipment:
                 fix="run kit ship again; it goes on where it stopped",
             ) from error
         check_receipt(result, planned.plan, blob_of(self.source.manifest_bytes).digest)
-        seconds = time.monotonic() - started
-        receipt = _receipt(self.host.name, planned.plan, self.sent, result, seconds)
-        receipt = replace(receipt, rate=int(self._pace.rate or 0))
+        # What it does for other hosts afterwards is not its own time.
+        seconds = (self._done_at or time.monotonic()) - started
+        counts = {"sent_bytes": self.sent, "relayed_bytes": self.relayed, "rate": int(self._pace.rate or 0)}
+        receipt = _receipt(self.host.name, planned.plan, counts, result, seconds)
         self.progress.phase(self.host.name, "done")
         return receipt
 
@@ -183,7 +199,8 @@ class Shipment:
         request = order_document(plan, store_of(planned.facts), self.source, who())
         self._advance(sum(index.size for index in plan.indexes))
         to = destination(self.host, self.spec.root, planned.facts)
-        with Sending(to, self.source, plan, self._carried, self.progress.note, self._needs) as sending:
+        news = News(self._carried, self._needs, self.progress.note)
+        with Sending(to, self.source, plan, news, self.place) as sending:
             return call_agent(
                 self.host,
                 planned.facts,
@@ -202,12 +219,14 @@ class Shipment:
                 pass
 
 
-def _receipt(host: str, plan: HostPlan, sent: int, result: dict[str, Any], seconds: float) -> Receipt:
+def _receipt(
+    host: str, plan: HostPlan, counts: dict[str, int], result: dict[str, Any], seconds: float
+) -> Receipt:
     try:
         return Receipt(
             host=host,
             bundle=str(result["bundle"]),
-            sent_bytes=sent,
+            **counts,
             there_bytes=plan.there_bytes,
             images=tuple((str(tag), str(found)) for tag, found in result["images"]),
             loaded=tuple(map(str, result["loaded"])),

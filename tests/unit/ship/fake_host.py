@@ -18,10 +18,11 @@ from kit.host.agent import error_document
 from kit.host.port import Argv, Completed, ignore
 from kit.ship import have
 from kit.ship.agent_order import Order
-from kit.ship.agent_ship import carry_out, fed_by_sender
+from kit.ship.agent_ship import carry_out
 from kit.ship.agent_trust import trusted_order
 from kit.ship.identity import SeenImage
 from kit.ship.lane_script import lane_argv
+from kit.ship.sender_feed import SenderFeed
 from tests.unit.host.test_gather import ANSWER
 from tests.unit.ship.fake_image_engine import FakeImageEngine
 
@@ -172,7 +173,11 @@ class FakeHost:
         self, order: Order, emit: Callable[[dict[str, Any]], None], lines: FakeInput
     ) -> dict[str, Any]:
         """Do what the agent does."""
-        return carry_out(order, self.engine, emit, lambda intake: fed_by_sender(intake, lines, emit))
+        feed = SenderFeed(lines, emit)
+        try:
+            return carry_out(order, self.engine, emit, feed, feed.linger)
+        finally:
+            feed.close()
 
 
 class FakeInput:

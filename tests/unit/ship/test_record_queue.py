@@ -52,3 +52,14 @@ def test_what_came_back_goes_first_and_counts_as_left() -> None:
     assert queue.left == 47
     assert taken(queue, 8) == [(A, 0, 2), (A, 2, 4), (A, 4, 5), (B, 0, 1)]
     assert queue.left == 0
+
+
+def test_what_another_host_took_over_meanwhile_is_forgotten() -> None:
+    due = {A, B}
+    queue = RecordQueue({A: ((0, 2), (3, 5)), B: ((0, 1),)}, BLOBS, due.__contains__)
+    first = queue.take(4)
+    assert first is not None
+    queue.give_back([first])
+    due.remove(A)
+    assert taken(queue, 100) == [(B, 0, 1)]
+    assert queue.left == 0
