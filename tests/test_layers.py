@@ -145,7 +145,11 @@ def test_only_the_command_line_writes_to_the_terminal() -> None:
         assert not [call for call in calls if getattr(call.func, "id", "") == "print"], path
 
 
-@pytest.mark.parametrize("module", ["kit.cli.main", "kit.run.agent_verbs"])
+STARTED = ("kit.cli.main", "kit.run.agent_verbs", "kit.ship.agent_verbs", "kit.ship.docker_store")
+"""What the command line starts with, and what an agent needs on a host where nothing is to be changed."""
+
+
+@pytest.mark.parametrize("module", STARTED)
 def test_starting_loads_no_heavy_package(module: str) -> None:
     program = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

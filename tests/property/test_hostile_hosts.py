@@ -2,6 +2,7 @@
 
 - what a script answers becomes values in bounds, or a KitError;
 - what an agent says becomes a result or a KitError of a kind that a host may cause;
+- a ship to hosts whose agents say anything ends in a KitError, and writes nothing on this machine;
 - nothing of it reaches a terminal but as text.
 """
 
@@ -10,13 +11,16 @@ from __future__ import annotations
 import io
 import json
 import re
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.bundle.source import BundleSource
 from kit.cli.failure import report_failure
 from kit.cli.host_events import HostEvents
 from kit.cli.host_lines import HostLines
@@ -25,9 +29,12 @@ from kit.host.agent import call_agent
 from kit.host.answers import marked_lines
 from kit.host.parse_facts import parse_facts
 from kit.ship.have import parse_have
-from tests.unit.host.factories import host_facts
+from kit.ship.ship import ship_bundle
+from tests.unit.host.factories import host_facts, host_spec
 from tests.unit.host.test_agent import AgentHost
 from tests.unit.host.test_gather import ANSWER
+from tests.unit.ship.factories import WANTED, ship_bundle_source
+from tests.unit.ship.lying_host import LyingHost
 
 pytestmark = pytest.mark.property
 
@@ -128,3 +135,39 @@ def test_no_error_of_a_host_moves_a_terminal(what: str, why: str) -> None:
         report_failure(KitError(what, where="gpu1", why=why), as_json=True)
     assert not TERMINAL.search(out.getvalue() + err.getvalue())
     json.loads(out.getvalue())
+
+
+KINDS = (
+    *("accepted", "need", "proven", "phase", "loading", "loaded", "placing"),
+    *("listening", "passing", "successor_lost", "predecessor_lost", "whole", "lingers"),
+)
+KEYS_OF_EVENTS = (
+    *("round", "blobs", "digest", "phase", "image", "tree"),
+    *("port", "gives", "lacks", "came", "given", "name", "why", "connected"),
+)
+EVENTS = st.builds(
+    lambda kind, more: {"event": kind, **more},
+    st.one_of(st.sampled_from(KINDS), VALUES),
+    st.dictionaries(st.sampled_from(KEYS_OF_EVENTS), VALUES, max_size=3),
+)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> BundleSource:
+    return ship_bundle_source(tmp_path_factory.mktemp("bundle"))
+
+
+@settings(deadline=None, max_examples=60)
+@given(says=st.lists(st.one_of(EVENTS, SAID), max_size=8))
+def test_a_ship_to_a_liar_ends_in_an_error_of_a_kind(source: BundleSource, says: list[Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        host = LyingHost(Path(folder) / "gpu1", source.manifest, says=says)
+        specs = {"gpu1": host_spec(root=str(host.root))}
+        stream = io.StringIO()
+        result = outcome(
+            lambda: ship_bundle(source, {"gpu1": host}, specs, {"gpu1": WANTED}, HostEvents(stream))
+        )
+        assert isinstance(result, KitError)
+        assert result.exit_code in range(1, 9)
+        assert not TERMINAL.search(stream.getvalue())
+        assert {path.name for path in Path(folder).iterdir()} <= {"gpu1"}
