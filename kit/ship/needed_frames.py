@@ -61,16 +61,24 @@ class Asked:
         """Return the bytes that are asked for now. Raises TransferError when a host never has enough."""
         size = sum(bytes_of(blobs[digest], ranges) for digest, ranges in need.items())
         self._bytes += size
-        self._rounds += 1
         whole = sum(blob.blob.size for blob in blobs.values())
-        if self._bytes > MOST_TIMES * whole or self._rounds > MOST_ROUNDS:
-            raise TransferError(
-                "it asks for the same frames again and again",
-                where=self._host,
-                why=f"{self._bytes} bytes of {whole}, in {self._rounds} rounds",
-                fix="look at that host's disk (dmesg), and at what answers there: kit check",
-            )
+        if self._bytes > MOST_TIMES * whole:
+            raise self._refuse(f"{self._bytes} bytes of {whole}")
         return size
+
+    def turn(self) -> None:
+        """Take note of a round. Raises as `count` does."""
+        self._rounds += 1
+        if self._rounds > MOST_ROUNDS:
+            raise self._refuse(f"{self._rounds} times")
+
+    def _refuse(self, why: str) -> TransferError:
+        return TransferError(
+            "it asks for the same frames again and again",
+            where=self._host,
+            why=why,
+            fix="look at that host's disk (dmesg), and at what answers there: kit check",
+        )
 
 
 def run_end(blob: FramedBlob, start: int, end: int, most: int) -> int:

@@ -84,6 +84,7 @@ class Sending:
         try:
             blobs = self._blobs()
             need = parse_need(said, blobs, self._host.name)
+            self._asked.turn()
             self._news.needs(_bytes(need, blobs))
             self._send(need, blobs)
             self.control.say("sent")

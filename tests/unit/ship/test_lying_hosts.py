@@ -99,6 +99,12 @@ def test_an_agent_that_never_has_enough_is_refused(
         ship(source, tmp_path, needs)
 
 
+def test_an_agent_that_asks_for_nothing_without_end_is_refused(source: BundleSource, tmp_path: Path) -> None:
+    accepted, need = needing({})
+    with pytest.raises(TransferError, match="again and again"):
+        ship(source, tmp_path, itertools.chain([accepted], itertools.repeat(need, 5000)))
+
+
 def test_events_that_are_none_are_passed_over(source: BundleSource, tmp_path: Path) -> None:
     odd = [{"event": kind} for kind in (None, 5, [], {}, "phase", "loading", "placing", "nonsense", ESCAPES)]
     odd += [
@@ -183,6 +189,6 @@ def test_what_is_lost_may_be_asked_for_again_a_few_times() -> None:
 def test_rounds_that_ask_for_nothing_end_too() -> None:
     asked = Asked("gpu1")
     for _ in range(MOST_ROUNDS):
-        asked.count({}, {})
+        asked.turn()
     with pytest.raises(TransferError, match="again and again"):
-        asked.count({}, {})
+        asked.turn()
