@@ -12,6 +12,7 @@ import random
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -26,7 +27,7 @@ from kit.host.pipe_lane import PipeLane
 from kit.host.port import ignore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kit.host.openssh_here import OpensshHere
     from kit.host.port import Argv, Lane
@@ -36,6 +37,8 @@ GREETING = "kit-lane-1"
 """Said by the host when the command starts; what a login shell prints before it is passed over."""
 AT_A_TIME = 3
 """Logins under way at once."""
+CLOSING = 5
+"""Seconds that lanes get that are being opened when nobody wants them any more."""
 LOGIN_TIMEOUT = 30
 """Seconds from an ssh's start to the greeting."""
 
@@ -91,6 +94,9 @@ class LaneOpener:
         self._opened = 0
         self._useless = ""
         self._noted = False
+        self._idle = threading.Condition()
+        self._opening = 0
+        self._closed = False
 
     def open(self, argv: Argv, *, aes_there: bool, note: Callable[[str], None] = ignore) -> Lane:
         """Start a command over a connection of its own.
@@ -98,19 +104,48 @@ class LaneOpener:
         `note` hears, once, why it is not OpenSSH that carries the data.
         Raises UnreachableError when the host is gone, or takes no more connections beside those it has.
         """
-        with self._few if self._opened else self._first:
+        with self._few if self._opened else self._first, self._counted():
             lane = self._by_openssh(argv, aes_there=aes_there)
             if lane is None:
                 self._tell(note)
                 lane = self._by_paramiko(argv)
             self._lanes.add(lane)
             self._opened += 1
+            if self._closed:
+                lane.abort()
+                raise self._over()
             return lane
 
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Let `close` know of a lane that is being opened."""
+        with self._idle:
+            if self._closed:
+                raise self._over()
+            self._opening += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._opening -= 1
+                self._idle.notify_all()
+
+    def _over(self) -> UnreachableError:
+        return UnreachableError(
+            "the connection was closed", where=self._host, fix="run the same command again"
+        )
+
     def close(self) -> None:
-        """End the lanes that are open."""
+        """End the lanes that are open, and wait for those that are being opened.
+
+        A thread still busy with keys when the process ends would abort it.
+        """
+        with self._idle:
+            self._closed = True
         for lane in tuple(self._lanes):
             lane.abort()
+        with self._idle:
+            self._idle.wait_for(lambda: not self._opening, CLOSING)
         if self._folder is not None:
             self._folder.cleanup()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,8 @@ class Secrets:
         self._lock = threading.Lock()
         self._known: dict[str, Secret | None] = {}
         self._asked: dict[str, int] = {}
+        self.opened: dict[str, Any] = {}
+        """Keys that were unlocked by what was typed, each by its path: unlocking takes a second or so."""
         self.typed = 0
         """How many were typed so far, for whomever."""
 

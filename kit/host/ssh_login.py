@@ -136,11 +136,14 @@ class LoginStrategy:
         return None
 
     def _unlock(self, path: Path) -> paramiko.PKey | None:
+        opened: dict[str, paramiko.PKey] = self._secrets.opened
+        if str(path) in opened:
+            return opened[str(path)]
         prompt = f"passphrase of {path}, to log in to {self._account.host} (Enter: without it): "
         secret = self._secrets.get(f"key {path}", prompt)
         while secret is not None:
             with suppress(paramiko.SSHException, OSError):
-                return load_key(path, secret.text)
+                return opened.setdefault(str(path), load_key(path, secret.text))
             secret = self._secrets.get(f"key {path}", prompt, wrong=secret)
         return None
 

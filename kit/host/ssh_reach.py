@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import getpass
 import socket
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 10
 """Seconds for each of: TCP connection, SSH greeting, opening a channel."""
 LOGIN_TIMEOUT = 30
+ENDING = 2.0
+"""Seconds that paramiko's thread gets to notice that its connection was closed."""
 _ATTEMPTS = 6
 """Connections at most: one for each kind of host key, some for hosts that hang up while somebody types."""
 
@@ -79,7 +82,16 @@ class OpenWay:
 
 def _close(legs: tuple[Leg, ...]) -> None:
     for leg in reversed(legs):
+        transport = leg.connection.client.get_transport()
+        if transport is not None and isinstance(transport.sock, socket.socket):
+            # Wakes paramiko's thread, which otherwise looks ten times a second.
+            with suppress(OSError):
+                transport.sock.shutdown(socket.SHUT_RDWR)
         leg.connection.client.close()
+        # paramiko does not wait for its thread. One that still decrypts when the process ends aborts it:
+        # Python ends the thread, and compiled code that is not Python's cannot be unwound.
+        if transport is not None and transport.is_alive() and transport is not threading.current_thread():
+            transport.join(ENDING)
 
 
 def reach(way: Way) -> OpenWay:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,29 @@ def test_beside_a_lane_that_is_open_the_first_connection_carries_none() -> None:
     with pytest.raises(UnreachableError):
         door.open()
     assert door.paramiko.shared == 0
+
+
+def test_a_lane_that_comes_after_the_end_is_ended_and_waited_for() -> None:
+    aborted: list[bool] = []
+
+    class Late(FakeLane):
+        def abort(self) -> None:
+            aborted.append(True)
+
+    class Slow(FakeParamiko):
+        def separate_lane(self, argv: Argv) -> Lane:
+            del argv
+            closing.start()
+            while not door.opener._closed:
+                pass
+            assert closing.is_alive()
+            return Late()  # type: ignore[return-value]
+
+    door = Door(ssh=None, paramiko=Slow())
+    closing = threading.Thread(target=door.opener.close)
+    with pytest.raises(UnreachableError, match="closed"):
+        door.open()
+    closing.join(5)
+    assert (aborted, closing.is_alive()) == ([True], False)
+    with pytest.raises(UnreachableError, match="closed"):
+        door.open()

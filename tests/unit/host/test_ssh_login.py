@@ -156,6 +156,8 @@ def test_a_locked_key_is_unlocked_by_what_is_typed_once_for_all_hosts(tmp_path: 
         assert login.typed
     assert len(person.prompts) == 2
     assert str(tmp_path / "key") in person.prompts[0]
+    # Unlocking takes its time, once.
+    assert [found.asbytes() for found in secrets.opened.values()] == [key.asbytes()]
 
 
 def test_a_wrong_password_is_asked_for_three_times_and_told_nowhere() -> None:
