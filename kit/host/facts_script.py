@@ -45,7 +45,7 @@ if [ -n "$version" ]; then
   data= store= runtimes=
   format='{{println .DockerRootDir}}{{println (json .DriverStatus)}}{{json .Runtimes}}'
   { read -r data; read -r store; read -r runtimes; } <<KIT
-$(engine info --format "$format" 2>/dev/null)
+$(engine info --format "$format" 2>/dev/null | head -c 1000000)
 KIT
   say engine_df "$(df -Pk "$data" 2>/dev/null | tail -n 1)"
   say engine_device "$(stat -L -c %d "$data" 2>/dev/null)"

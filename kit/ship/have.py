@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 INDEXES_LIMIT = 16 << 20
 """Most bytes of frame indexes that a host is asked for: frames of some 200 GB of layers."""
+ENGINE_LIMIT = 16 << 20
+"""Most bytes that an engine is listened to about its images: a shell holds them all."""
 MOST_LAYERS = 1024
 _TEXT_LIMIT = 512
 """Most characters of an image's ID, tag or diffID."""
@@ -40,9 +42,10 @@ list() {{
 }}
 (list blob blobs/sha256)
 (list partial partial)
-ids=$(engine image ls --no-trunc --quiet 2>/dev/null | sort -u)
+ids=$(engine image ls --no-trunc --quiet 2>/dev/null | head -c {ENGINE_LIMIT} | sort -u)
 stored=
-[ -n "$ids" ] && stored=$(engine image inspect --format '{IMAGE_FORMAT}' $ids 2>/dev/null)
+[ -n "$ids" ] &&
+  stored=$(engine image inspect --format '{IMAGE_FORMAT}' $ids 2>/dev/null | head -c {ENGINE_LIMIT})
 printf '%s\n' "$stored"
 """
 """Blobs, what there is of others, and the engine's images with their layers."""
