@@ -34,6 +34,7 @@ from kit.ship.agent_order import parse_order
 from kit.ship.framed import framed
 from kit.ship.have import INDEXES_LIMIT, parse_have
 from kit.ship.needed_frames import cut_records, parse_need
+from kit.ship.pace import parse_paces
 from kit.signature.policy import parse_policy
 from kit.signature.seen import dump_seen, parse_seen
 from kit.written_yaml import parse_yaml
@@ -176,6 +177,11 @@ def facts(data: bytes) -> None:
     assert found.free_bytes >= 0
     assert len(found.listening) <= 1 << 16
     assert (found.engine_version is None) or not found.engine_error
+
+
+def paces(data: bytes) -> None:
+    """The record of how fast bytes went to hosts."""
+    assert all(rate >= 1 for rate in parse_paces(data).values())
 
 
 def _yaml(data: bytes) -> Any:

@@ -143,6 +143,7 @@ def _other_seeds() -> dict[str, list[bytes]]:
             b"kit:partial 9 0 512 ./" + b"1" * 64 + b"\nkit:frames " + b"2" * 64 + b" AAAA\n",
         ],
         "facts": [ANSWER.encode()],
+        "paces": [b'{"ops@10.0.0.11:": 1000000, "@b:22": 2.5}'],
         "project": [json.dumps(project_document()).encode(), b"version: 1\nstack: cpu\nimages: [train]\n"],
         "volume_size": [b"4G", b"1.5GiB", b"700 MB", b"dvd"],
         "stored_layer": [zstandard.ZstdCompressor(level=level).compress(SAVED_LAYER) for level in (1, 19)],

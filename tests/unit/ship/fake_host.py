@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import queue
@@ -104,6 +105,7 @@ class FakeHost:
     def _script(self, script: str) -> Completed:
         *facts, end = self._facts() if facts_script.MACHINE in script else ["kit:end 1"]
         lists = list(self._lists()) if have.LISTS in script else []
+        lists += self._indexes() if have.INDEXES in script else []
         return Completed(0, "\n".join([*facts, *lists, end, ""]).encode(), b"")
 
     def _facts(self) -> list[str]:
@@ -118,6 +120,10 @@ class FakeHost:
             status = path.stat()
             yield f"kit:{kind} {status.st_size} {status.st_blocks} 512 ./{path.name}"
         yield from (_image_line(image) for image in self.engine.images.values())
+
+    def _indexes(self) -> list[str]:
+        found = sorted((self.root / "frames").glob("*"))
+        return [f"kit:frames {path.name} {base64.b64encode(path.read_bytes()).decode()}" for path in found]
 
     def _blobs(self) -> Iterator[tuple[str, Path]]:
         for kind, folder in (("blob", "blobs/sha256"), ("partial", "partial")):
