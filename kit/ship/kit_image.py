@@ -1,30 +1,32 @@
-"""Sending kit's own image, before anything of kit runs on the host: sh, cat, sha256sum and docker load."""
+"""Sending kit's own image, before anything of kit runs on the host: sh, dd, sha256sum and docker load."""
 
 from __future__ import annotations
 
 import secrets
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kit.bundle.compress_layers import plain_layer
 from kit.bundle.digest import Hasher
 from kit.bundle.layer_law import check_layer_tar
 from kit.errors import EngineError, TransferError, UnfitError, UnreachableError, VerificationError
-from kit.ship.archive import archive_chunks, store_of
+from kit.ship.archive import archive_chunks, archive_size, store_of
 from kit.ship.have import IMAGE_FORMAT, stored_images
 from kit.ship.identity import is_same, tagged
+from kit.ship.lane_feed import ArchiveFeed
+from kit.ship.lanes import Lanes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from kit.bundle.manifest import Image
     from kit.bundle.source import BundleSource
     from kit.host.facts import HostFacts
     from kit.host.port import Completed, Host
     from kit.ship.identity import SeenImage
+    from kit.ship.lane_carrier import Heard
+    from kit.ship.lanes import Destination
 
 _PREPARE = 'umask 077 && mkdir -p -- "$1" "$1/partial" && chmod 700 -- "$1"'
-_TAKE = 'umask 077; cat >"$1" && sha256sum -- "$1"'
 
 
 def _said(done: Completed) -> str:
@@ -44,9 +46,9 @@ def prepare_root(host: Host, root: str, user: str) -> None:
 
 
 def send_kit_image(
-    host: Host, facts: HostFacts, source: BundleSource, image: Image, on_bytes: Callable[[int], None]
-) -> int:
-    """Send kit's image as an archive and load it; return the bytes sent. `on_bytes` hears of each chunk.
+    to: Destination, facts: HostFacts, source: BundleSource, image: Image, heard: Heard
+) -> None:
+    """Send kit's image as an archive, over lanes, and load it.
 
     Its layers must hold nothing that no layer should. The archive's sha256 is compared before the
     engine sees it; what the engine then has is compared with the bundle. Raises VerificationError,
@@ -55,9 +57,13 @@ def send_kit_image(
     for layer in image.layers:
         plain = plain_layer(source.read(layer.digest), layer, source.where)
         check_layer_tar(plain, f"{source.where}: image {image.name}")
-    path = f"{facts.root}/partial/kit-image.{secrets.token_hex(6)}.tar"
+    host, path = to.host, f"{to.root}/partial/kit-image.{secrets.token_hex(6)}.tar"
+    store, hasher = store_of(facts), Hasher()
+    chunks = hasher.watch(archive_chunks(source, image, store))
+    feed = ArchiveFeed(path.rpartition("/")[2], chunks, archive_size(image, store))
     try:
-        sent = _send(host, path, counted(archive_chunks(source, image, store_of(facts)), on_bytes))
+        Lanes(to, feed, replace(heard, wrote=feed.arrived)).send(feed)
+        _compare(host, path, hasher.digest)
         loaded = host.run((*facts.docker, "load", "-q", "-i", path))
         if loaded.status != 0:
             raise EngineError(
@@ -66,19 +72,10 @@ def send_kit_image(
     finally:
         _forget(host, path)
     _require_loaded(host, facts, image)
-    return sent
 
 
-def counted(chunks: Iterable[bytes], on_bytes: Callable[[int], None]) -> Iterator[bytes]:
-    """Yield the chunks and report the size of each."""
-    for chunk in chunks:
-        yield chunk
-        on_bytes(len(chunk))
-
-
-def _send(host: Host, path: str, chunks: Iterator[bytes]) -> int:
-    hasher = Hasher()
-    done = host.stream(("sh", "-c", _TAKE, "sh", path), hasher.watch(chunks))
+def _compare(host: Host, path: str, digest: str) -> None:
+    done = host.run(("sha256sum", "--", path))
     if done.status != 0:
         raise TransferError(
             "kit's image was not taken in",
@@ -87,14 +84,13 @@ def _send(host: Host, path: str, chunks: Iterator[bytes]) -> int:
             fix="kit ship again",
         )
     words = done.text.lstrip("\\").split()
-    if not words or f"sha256:{words[0]}" != hasher.digest:
+    if not words or f"sha256:{words[0]}" != digest:
         raise VerificationError(
             "kit's image arrived with other bytes",
             where=f"{host.name}: {path}",
-            why=f"{hasher.digest} was sent, {done.text[:80]!r} arrived; it was removed",
+            why=f"{digest} was sent, {done.text[:80]!r} arrived; it was removed",
             fix="run kit ship again",
         )
-    return hasher.size
 
 
 def _forget(host: Host, path: str) -> None:

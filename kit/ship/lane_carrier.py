@@ -8,17 +8,15 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kit.errors import KitError, TransferError, UnreachableError, VerificationError
+from kit.errors import KitError, TransferError, UnreachableError
 from kit.ship.lane_script import Record, check_ack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kit.bundle.source import BundleSource
     from kit.host.port import Lane
+    from kit.ship.lane_feed import Feed
 
-SLICE = 512 << 10
-"""Bytes that are given to a lane at a time, so that it is known how far it is."""
 _AGAIN = "run kit ship again; it goes on where it stopped"
 
 
@@ -37,10 +35,10 @@ class Heard:
 class Carrier:
     """Carries records over one lane that is open."""
 
-    def __init__(self, host: str, lane: Lane, source: BundleSource, heard: Heard) -> None:
+    def __init__(self, host: str, lane: Lane, feed: Feed, heard: Heard) -> None:
         self._host = host
         self._lane = lane
-        self._source = source
+        self._feed = feed
         self._heard = heard
         self.under_way: deque[Record] = deque()
         """Written, or begun to be, and not acknowledged; the oldest first."""
@@ -80,24 +78,8 @@ class Carrier:
     def _write(self, record: Record) -> None:
         started = time.monotonic()
         self._lane.write(record.header)
-        left = record.length
-        for part in self._source.ranges(record.digest, record.offset, record.length):
-            for offset in range(part.offset, part.offset + part.length, SLICE):
-                wanted = min(SLICE, part.offset + part.length - offset)
-                sent = self._lane.send_file(part.path, offset, wanted)
-                left -= sent
-                self._heard.sent(sent)
-                if sent < wanted:
-                    raise self._ends_early(record, left)
-        if left:
-            raise self._ends_early(record, left)
+        self._feed.give(self._lane, record, self._heard.sent)
         self.rate = record.length / max(time.monotonic() - started, 1e-6)
-
-    def _ends_early(self, record: Record, left: int) -> VerificationError:
-        # The host waits for the rest; nothing but the end of the lane can tell it that none comes.
-        return VerificationError(
-            f"{record.digest} ends early", where=self._source.where, why=f"{left} bytes are missing"
-        )
 
     def _hear(self) -> None:
         try:

@@ -26,7 +26,7 @@ while read -r name offset length; do
   echo "$name $offset $length"
 done
 """
-_ACK = re.compile(rb"^([0-9a-f]{64}) ([0-9]{1,18}) ([0-9]{1,18})$")
+_ACK = re.compile(rb"^([0-9a-z.-]{1,80}) ([0-9]{1,18}) ([0-9]{1,18})$")
 _SHOWN = 80
 
 
@@ -35,6 +35,7 @@ class Record:
     """A run of whole frames of one blob."""
 
     digest: str
+    """Or the name of another file in `partial/`."""
     start: int
     stop: int
     """Frame numbers; the last one is not part of it."""

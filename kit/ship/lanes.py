@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from kit.errors import KitError, TransferError, UnreachableError
 from kit.ship.lane_carrier import Carrier, Heard
@@ -15,10 +15,11 @@ from kit.ship.lane_growth import Growth
 from kit.ship.lane_script import Record, lane_argv
 
 if TYPE_CHECKING:
-    from kit.bundle.source import BundleSource
+    from collections.abc import Iterable
+
     from kit.host.facts import HostFacts
     from kit.host.port import Host, Lane
-    from kit.ship.record_queue import RecordQueue
+    from kit.ship.lane_feed import Feed
 
 LOSSES = 3
 """Lanes that may be lost in a row, with no record that arrived between, before it is given up."""
@@ -44,23 +45,37 @@ def destination(host: Host, root: str, facts: HostFacts) -> Destination:
     return Destination(host, root, min(here, facts.cores), facts.aes)
 
 
+class Queue(Protocol):
+    """What is to be sent. Called from any thread."""
+
+    @property
+    def left(self) -> int:
+        """Bytes that no lane has taken; 0 when there is nothing to take."""
+
+    def take(self, most: int) -> Record | None:
+        """Return a record of about so many bytes at most; None when there is nothing to take."""
+
+    def give_back(self, records: Iterable[Record]) -> None:
+        """Take records back that did not arrive."""
+
+
 class Lanes:
     """The way of one host's blobs: a few lanes, for as long as there is something to send."""
 
-    def __init__(self, to: Destination, source: BundleSource, heard: Heard) -> None:
+    def __init__(self, to: Destination, feed: Feed, heard: Heard) -> None:
         self._to = to
-        self._source = source
+        self._feed = feed
         self._heard = heard
         self._crew: _Crew | None = None
         self._ended = False
 
-    def send(self, queue: RecordQueue) -> None:
+    def send(self, queue: Queue) -> None:
         """Return when every record lies on the host. One call at a time.
 
         Raises what reading the bundle raises, and UnreachableError or TransferError when lanes are lost, time
         after time.
         """
-        self._crew = _Crew(self._to, self._source, self._heard, queue)
+        self._crew = _Crew(self._to, self._feed, self._heard, queue)
         if self._ended:
             self._crew.abort()
         self._crew.work()
@@ -75,9 +90,9 @@ class Lanes:
 class _Crew:
     """The lanes of one round, each with a thread of its own."""
 
-    def __init__(self, to: Destination, source: BundleSource, heard: Heard, queue: RecordQueue) -> None:
+    def __init__(self, to: Destination, feed: Feed, heard: Heard, queue: Queue) -> None:
         self._to = to
-        self._source = source
+        self._feed = feed
         self._outer = heard
         self._heard = replace(heard, sent=self._count, wrote=self._arrived)
         self._queue = queue
@@ -164,7 +179,7 @@ class _Crew:
                 self._failure = error
 
     def _carry(self, lane: Lane) -> None:
-        carrier = Carrier(self._to.host.name, lane, self._source, self._heard)
+        carrier = Carrier(self._to.host.name, lane, self._feed, self._heard)
         try:
             carrier.carry(self._take)
         except UnreachableError as error:

@@ -11,6 +11,7 @@ from kit.ship.chain_place import ALONE
 from kit.ship.control import ControlLines
 from kit.ship.framed import bytes_of, framed_blob, needed_items
 from kit.ship.lane_carrier import Heard
+from kit.ship.lane_feed import BundleFeed
 from kit.ship.lanes import Lanes
 from kit.ship.needed_frames import Asked, parse_need
 from kit.ship.record_queue import RecordQueue
@@ -68,7 +69,7 @@ class Sending:
         self._source = source
         self._plan = plan
         self._place = place
-        self._lanes = Lanes(to, source, Heard(self._count, self._wrote, news.note))
+        self._lanes = Lanes(to, BundleFeed(source), Heard(self._count, self._wrote, news.note))
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
 

@@ -17,6 +17,7 @@ from kit.ship.archive import store_of
 from kit.ship.chain_place import ALONE
 from kit.ship.have import ask_host
 from kit.ship.kit_image import prepare_root, send_kit_image
+from kit.ship.lane_carrier import Heard
 from kit.ship.lanes import destination
 from kit.ship.pace import Pace
 from kit.ship.parse_receipt import check_receipt
@@ -181,7 +182,9 @@ class Shipment:
         """Return the agent's receipt, or None when the host must be planned for again."""
         plan = planned.plan
         if plan.sends_kit:
-            send_kit_image(self.host, planned.facts, self.source, plan.kit, self._advance)
+            heard = Heard(self._advance, lambda _: None, self.progress.note)
+            to = destination(self.host, self.spec.root, planned.facts)
+            send_kit_image(to, planned.facts, self.source, plan.kit, heard)
         try:
             result = self._send(planned)
         except VerificationError:

@@ -17,6 +17,8 @@ from kit.ship.agent_load import load_images
 from kit.ship.engine_port import PullStatus
 from kit.ship.identity import SeenImage
 from kit.ship.kit_image import send_kit_image
+from kit.ship.lane_carrier import Heard
+from kit.ship.lanes import destination
 from kit.ship.served import Store
 from tests.hostile.forge import forged_image
 from tests.hostile.test_layers import LAWFUL, LAWLESS
@@ -111,6 +113,8 @@ def test_kits_own_image_is_looked_into_before_it_is_sent(tmp_path: Path, name: s
         folder = forged_image(tmp_path / "bundle", LAWFUL["nothing"], name="kit", plain_size=512)
     source = open_bundle(folder)
     host = FakeHost(tmp_path / "host", source.manifest)
+    heard = Heard(lambda _: None, lambda _: None, lambda _: None)
+    to = destination(host, str(host.root), host_facts())
     with pytest.raises(VerificationError):
-        send_kit_image(host, host_facts(), source, source.manifest.images[0], lambda _: None)
+        send_kit_image(to, host_facts(), source, source.manifest.images[0], heard)
     assert not host.commands

@@ -13,6 +13,7 @@ from kit.host.port import Completed
 from kit.ship import lane_count
 from kit.ship.framed import FramedBlob, FrameRanges, framed_blob, needed_items
 from kit.ship.lane_carrier import Heard
+from kit.ship.lane_feed import BundleFeed
 from kit.ship.lane_script import Record
 from kit.ship.lanes import LOSSES, Destination, Lanes
 from kit.ship.needed_frames import cut_records, parse_need
@@ -57,7 +58,7 @@ class Sender:
         self.sent: deque[int] = deque()
         self.notes: deque[str] = deque()
         heard = Heard(self.sent.append, self.wrote.append, self.notes.append)
-        self.lanes = Lanes(Destination(host, str(host.root), 2, aes=True), source, heard)
+        self.lanes = Lanes(Destination(host, str(host.root), 2, aes=True), BundleFeed(source), heard)
 
 
 def test_every_record_lies_there_and_is_told_of_once(tmp_path: Path, source: BundleSource) -> None:
