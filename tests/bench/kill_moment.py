@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tests.bench.kill_harm import Harm
 from tests.bench.kill_host import KillHost
 from tests.bench.kill_noise import Sizes, Version
-from tests.bench.kill_phase import ENDED, PHASES
+from tests.bench.kill_phase import PHASES
 from tests.bench.kill_plan import BARE, DELTA, Moment
 from tests.bench.kill_sight import Whole, watched
 from tests.bench.running_ship import RunningShip
@@ -129,8 +129,9 @@ def struck(range_: Range, moment: Moment) -> Outcome:
     started, before = time.monotonic(), host.received()
     with watched(host.name, Whole.of(*(each.manifest for each in range_.versions))) as sight:
         ship = range_.begin(version)
-        phase, kind = _strike(range_, moment, ship, harm)
-        harm.mend(kind, ship)
+        phase, done = _strike(range_, moment, ship, harm)
+        is_missed = ship.is_over
+        harm.mend(done, ship)
         status = ship.end(ATTEMPT_SECONDS)
         tries, stuck = (0, "") if status == 0 else _again(range_, version)
     received = host.received() - before
@@ -145,7 +146,7 @@ def struck(range_: Range, moment: Moment) -> Outcome:
         engine=host.engine,
         scenario=moment.scenario,
         phase=phase,
-        kind=kind,
+        kind=MISSED if is_missed else done,
         first_status=status,
         tries=tries,
         seconds=round(time.monotonic() - started, 1),
@@ -163,7 +164,7 @@ def _strike(range_: Range, moment: Moment, ship: RunningShip, harm: Harm) -> tup
     usually = range_.usual.seconds.get((moment.scenario, moment.phase), 0.0)
     ship.log.wait_while(moment.phase, moment.fraction * usually)
     phase = ship.log.phase
-    return phase, MISSED if phase == ENDED else harm.strike(ship)
+    return phase, harm.strike(ship) if phase in PHASES else MISSED
 
 
 def _again(range_: Range, version: Version) -> tuple[int, str]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 PHASES = ("have", "send", "assemble", "load")
 """The phases in which shipments are killed, in their order."""
-ENDED = "ended"
-_SHOWN_AS = {"plan": "have", "place": "load", "done": ENDED, "failed": ENDED}
+DONE, ENDED = "done", "ended"
+"""After them: it ended well, or in whatever way."""
+_SHOWN_AS = {"plan": "have", "place": "load", DONE: DONE, "failed": ENDED}
 
 
 def phase_told(line: bytes) -> str:
@@ -50,10 +51,15 @@ class PhaseLog:
         """The phase that goes on now."""
         return self.began[-1][1]
 
+    @property
+    def is_done(self) -> bool:
+        """Whether it told that it ended well."""
+        return any(phase == DONE for _, phase in self.began)
+
     def wait_for(self, phase: str, seconds: float) -> bool:
         """Wait until a phase has begun; False when the shipment ended, or the time is over, before."""
         with self._changed:
-            begun = lambda: {phase, ENDED} & {name for _, name in self.began}  # noqa: E731 - used once
+            begun = lambda: {phase, DONE, ENDED} & {name for _, name in self.began}  # noqa: E731 - used once
             return phase in (self._changed.wait_for(begun, seconds) or ())
 
     def wait_while(self, phase: str, seconds: float) -> None:

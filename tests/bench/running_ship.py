@@ -42,8 +42,9 @@ class RunningShip:
         self.log.enter(ENDED)
 
     @property
-    def is_running(self) -> bool:
-        return self._process.poll() is None
+    def is_over(self) -> bool:
+        """Whether it has told that it is done, or has ended well: nothing done to it now changes that."""
+        return self.log.is_done or self._process.poll() == 0
 
     def kill(self, *, whole_group: bool) -> None:
         """Kill kit, with or without the ssh processes that it started."""

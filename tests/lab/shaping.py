@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,8 +118,12 @@ def _loss_rules(device: str, loss: float) -> str:
 
 def _relays(host: LabHost) -> tuple[int, ...]:
     mark = f"neartap{host.number}".encode()
-    pids = processes_in(SWITCH)
-    return tuple(pid for pid in pids if mark in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"))
+    found = []
+    for pid in processes_in(SWITCH):
+        with suppress(OSError):  # one that ends meanwhile is none
+            if mark in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                found.append(pid)
+    return tuple(found)
 
 
 def _lengthen(folders: Folders, host: LabHost, seconds: float) -> None:

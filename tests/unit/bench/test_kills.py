@@ -11,7 +11,7 @@ import pytest
 
 from kit.bundle.manifest import Blob, Image, Layer
 from tests.bench.kill_moment import ALLOWED, MISSED, Outcome
-from tests.bench.kill_phase import ENDED, PHASES, PhaseLog, phase_told
+from tests.bench.kill_phase import DONE, ENDED, PHASES, PhaseLog, phase_told
 from tests.bench.kill_plan import DELTA, MISHAPS, plan_moments
 from tests.bench.kill_rows import from_line, kills_by_phase, page, rows, to_line, verdict
 from tests.bench.kill_sight import Whole, half_image, half_tree, halves
@@ -85,6 +85,7 @@ def test_a_small_plan_strikes_every_phase() -> None:
         (b'{"event": "phase", "host": "a", "phase": "plan"}\n', "have"),
         (b'{"event": "phase", "host": "a", "phase": "place"}\n', "load"),
         (b'{"event": "phase", "host": "a", "phase": "failed"}\n', ENDED),
+        (b'{"event": "phase", "host": "a", "phase": "done", "sent_bytes": 3}\n', DONE),
         (b'{"event": "progress", "host": "a"}\n', ""),
         (b"bench: unsigned\n", ""),
         (b"[1]\n", ""),
@@ -104,6 +105,7 @@ def test_a_phase_that_was_over_before_it_was_waited_for_is_not_missed() -> None:
     assert log.wait_for("assemble", 5)
     log.enter(ENDED)
     assert log.wait_for("assemble", 0)
+    assert not log.is_done
     assert log.seconds_in("assemble") < 5
 
 
