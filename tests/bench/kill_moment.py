@@ -19,6 +19,8 @@ ATTEMPT_SECONDS = 240
 RETRY_SECONDS = 300
 """A shipment that has not ended well after so long is stuck."""
 PAUSE = 1.0
+PART = 0.8
+"""Of the time that a phase usually takes: in that much it can be hit; its length varies."""
 MISSED = "nothing: it had ended"
 ALLOWED = 64 << 20
 """Bytes that may cross again."""
@@ -162,7 +164,7 @@ def _strike(range_: Range, moment: Moment, ship: RunningShip, harm: Harm) -> tup
     """Wait for the moment and strike; return the phase in which that was, and what was done."""
     ship.log.wait_for(moment.phase, ATTEMPT_SECONDS)
     usually = range_.usual.seconds.get((moment.scenario, moment.phase), 0.0)
-    ship.log.wait_while(moment.phase, moment.fraction * usually)
+    ship.log.wait_while(moment.phase, moment.fraction * usually * PART)
     phase = ship.log.phase
     return phase, harm.strike(ship) if phase in PHASES else MISSED
 
