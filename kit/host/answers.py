@@ -10,11 +10,11 @@ from kit.errors import TransferError, UnreachableError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MARK = b"kit:"
 LINES_LIMIT = 300_000
 """Most lines of an answer that count: a blob or an image each."""
 VALUE_LIMIT = 1 << 16
 """Most characters of a value; /proc and docker say far less."""
+_MARKED = re.compile(rb"^kit:(.*)", re.MULTILINE)
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -23,18 +23,12 @@ def marked_lines(host: str, answer: bytes) -> Iterator[bytes]:
 
     Raises TransferError when there are more than any host has reason to give.
     """
-    count = start = 0
-    while start < len(answer):
-        end = answer.find(b"\n", start)
-        end = len(answer) if end < 0 else end
-        if answer.startswith(MARK, start):
-            count += 1
-            if count > LINES_LIMIT:
-                raise TransferError(
-                    f"an answer of more than {LINES_LIMIT} lines", where=host, fix=f"see what runs on {host}"
-                )
-            yield answer[start + len(MARK) : end]
-        start = end + 1
+    for count, line in enumerate(_MARKED.finditer(answer)):
+        if count == LINES_LIMIT:
+            raise TransferError(
+                f"an answer of more than {LINES_LIMIT} lines", where=host, fix=f"see what runs on {host}"
+            )
+        yield line[1]
 
 
 def number_in(text: str) -> int | None:

@@ -63,11 +63,12 @@ def ship_project(
 ) -> Shipped:
     """Take to each host what it lacks; one that does not answer, or fails on the way, is passed by.
 
-    `on_plan` hears what is going to be done, before it is.
-
-    Raises UnfitError before anything changed, UnreachableError when no host answers, ConfigError.
+    `on_plan` hears what is going to be done, before it is. Raises UnfitError before anything changed,
+    UnreachableError when no host answers, ConfigError.
     """
     specs, wanted = loaded.project.hosts, wanted_by_host(loaded.project)
+    for name in names:
+        progress.phase(name, "have")
     progress = milestones = Milestones(progress)
     with _answering(loaded, names, connect) as answering:
         for name, error in answering.failures.items():
