@@ -118,7 +118,7 @@ def _planned(plan: LoadPlan) -> Iterator[str]:
 
 def _loaded(loaded: Loaded) -> Iterator[str]:
     images = f"{len(loaded.images)} images, {len(loaded.loaded)} of them new"
-    counts = f"{images}; {len(loaded.trees)} models and datasets"
+    counts = f"{images}; {len(loaded.trees)} models and datasets, {loaded.files} files compared"
     yield (
         f"{loaded.host}: read {bytes_text(loaded.read_bytes)} in {loaded.seconds:.1f} s, "
         f"{bytes_text(loaded.there_bytes)} were there; {counts}"

@@ -71,7 +71,7 @@ class LoadPlan:
     bundle: str
     """Its name."""
     read_bytes: int
-    """To read from the medium, at most: frames of older blobs on this host are used again."""
+    """To read from the medium; frames of older blobs on this host are not read."""
     there_bytes: int
     disk_bytes: int
     """Room needed under the root."""
@@ -100,6 +100,10 @@ class Loaded:
     """Identity tags that were set by this load."""
     trees: tuple[str, ...]
     """Folders of the models and datasets, under the root."""
+    files: int
+    """Files of models and datasets whose name, size, sha256 and mode were compared."""
+    file_bytes: int
+    """Bytes of these files."""
     seconds: float
 
 
@@ -216,6 +220,8 @@ class Load:
             images=tuple((str(tag), str(image)) for tag, image in result["images"]),
             loaded=tuple(result["loaded"]),
             trees=tuple(result["trees"]),
+            files=int(result["files"]),
+            file_bytes=int(result["file_bytes"]),
             seconds=round(time.monotonic() - started, 2),
         )
 

@@ -166,6 +166,7 @@ def test_all_of_it_arrives_and_no_byte_is_read_twice(made: Path, host: FakeHost,
     assert not [name for name in host.files() if name.startswith("partial/")]
     assert watched.twice() == []
     assert loaded.read_bytes == watched.count > len(weights())
+    assert (loaded.files, loaded.file_bytes) == (2, len(weights()) + 2)
 
 
 def test_a_tarball_is_read_from_its_start_to_its_end(made: Path, host: FakeHost) -> None:
