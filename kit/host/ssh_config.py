@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import io
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ SYSTEM = Path("/etc/ssh/ssh_config")
 DEEPEST = 16
 """Most files that may include each other in a row, as in OpenSSH."""
 _LINE = re.compile(r"^\s*(\w+)\s*(?:=|\s)\s*(.*?)\s*$")
+_ALONE = ("all", "canonical", "final")
+_MATCHED = ("host", "originalhost", "user", "localuser", "exec")
+"""What paramiko can judge of a Match line, without and with a value; it would take all else for true."""
 _EVERYBODY = ("host *", "match all")
 
 
@@ -63,6 +67,8 @@ def _expanded(path: Path, folder: Path, depth: int) -> Iterator[str]:
         keyword = found[1].lower() if found else ""
         if keyword in ("host", "match"):
             block = line
+        if found and keyword == "match":
+            _require_judged(path, found[2])
         if found and keyword == "include":
             for included in _included(found[2], folder):
                 yield from _fitted(included, list(_expanded(included, folder, depth + 1)), block)
@@ -70,6 +76,21 @@ def _expanded(path: Path, folder: Path, depth: int) -> Iterator[str]:
                 yield block or "Host *\n"
         else:
             yield line
+
+
+def _require_judged(path: Path, criteria: str) -> None:
+    try:
+        words = iter(shlex.split(criteria))
+    except ValueError as error:
+        raise _unreadable(path, f"Match {criteria}: {error}") from error
+    for word in words:
+        kind = word.lstrip("!").lower()
+        if kind in _MATCHED:
+            next(words, None)
+        elif kind not in _ALONE:
+            why = f"kit cannot tell whether 'Match {criteria}' holds"
+            fix = "name another file for kit: KIT_SSH_CONFIG=…"
+            raise ConfigError("no SSH configuration", where=str(path), why=why, fix=fix)
 
 
 def _lines(path: Path) -> list[str]:

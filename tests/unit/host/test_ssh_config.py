@@ -46,6 +46,21 @@ def test_blocks_within_a_block_are_refused_by_name(home: Path) -> None:
         read_ssh_config(path)
 
 
+@pytest.mark.parametrize("criteria", ["localnetwork 10.0.0.0/8", "host gpu1 tagged lab", "final version 10"])
+def test_a_match_that_cannot_be_judged_is_refused_by_name(home: Path, criteria: str) -> None:
+    write(home / "config", f"Match {criteria}\n User ops\n")
+    with pytest.raises(ConfigError, match=criteria):
+        read_ssh_config(None)
+
+
+def test_a_match_that_can_be_judged_is(home: Path) -> None:
+    nowhere = "Match host nowhere exec 'test -e /a file'\n User eve\n"
+    write(home / "config", f"{nowhere}Match originalhost gpu1 !user eve\n User ops\nMatch all\n Port 2222\n")
+    assert read_ssh_config(None).lookup("gpu1")["user"] == "ops"
+    assert "user" not in read_ssh_config(None).lookup("gpu2")
+    assert read_ssh_config(None).lookup("gpu2")["port"] == "2222"
+
+
 def test_files_that_include_themselves_end(home: Path) -> None:
     write(home / "config", "Include config\n")
     with pytest.raises(ConfigError, match="deep"):
@@ -66,7 +81,7 @@ def test_a_named_file_is_read_alone(home: Path, tmp_path: Path) -> None:
         read_ssh_config(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("text", ["Host\n", "?\n", 'Host "a\n', "\udcff\n"])
+@pytest.mark.parametrize("text", ["Host\n", "?\n", 'Host "a\n', 'Match host "a\n', "\udcff\n"])
 def test_what_is_no_configuration_is_said_to_be_none(home: Path, text: str) -> None:
     (home / "config").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ConfigError, match="no SSH configuration"):
