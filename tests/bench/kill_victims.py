@@ -55,12 +55,13 @@ def _is_lane(process: Process) -> bool:
     return process.words.startswith(("sh ", "dash ", "bash ")) and " dd " in process.words
 
 
-def _is_session(process: Process) -> bool:
-    return process.words.startswith("sshd: ") and "[listener]" not in process.words
-
-
 def _is_sshd(process: Process) -> bool:
-    return process.words.startswith("sshd: ")
+    # OpenSSH has programs of their own for logins and sessions from 9.8 on.
+    return process.words.startswith(("sshd: ", "sshd-session: ", "sshd-auth: "))
+
+
+def _is_session(process: Process) -> bool:
+    return _is_sshd(process) and "[listener]" not in process.words
 
 
 def _is_engine(process: Process) -> bool:

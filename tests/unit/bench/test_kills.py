@@ -57,6 +57,12 @@ def test_who_dies_is_of_the_kind_that_was_asked_for(kind: str, pids: list[tuple[
     assert struck == set(pids)
 
 
+def test_sessions_of_a_newer_sshd_are_sessions() -> None:
+    newer = processes(LISTING.replace("sshd: ops", "sshd-session: ops"))
+    assert victims("every ssh session", newer, random.Random(0)) == (50, 51, 60, 61)
+    assert victims("sshd and its sessions", newer, random.Random(0)) == (33, 50, 51, 60, 61)
+
+
 def test_nobody_dies_where_nobody_is() -> None:
     assert victims("agent", processes(LISTING)[:6], random.Random(0)) == ()
     assert victims("one ssh session", processes(LISTING)[:6], random.Random(0)) == ()
