@@ -200,9 +200,11 @@ def plan_host(
         loads=loads,
         present=present,
         trees=trees,
-        disk_bytes=archive
-        + sum(send.blob.size - send.partial for send in sends)
-        + sum(index.size for index in indexes),
+        # The archive of kit's image goes when it is loaded, before the first blob comes.
+        disk_bytes=max(
+            archive,
+            sum(send.blob.size - send.partial for send in sends) + sum(index.size for index in indexes),
+        ),
         engine_bytes=sum(stays for stays, _ in rooms) + max(twice for _, twice in rooms),
         left_out=left_out,
     )

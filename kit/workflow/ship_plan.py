@@ -48,6 +48,8 @@ class ShipStep:
     """Room needed in the engine's data folder, at the worst moment."""
     engine_free: int | None
     """None when it cannot be seen."""
+    engine: str = ""
+    """Version of the engine, and its image store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +106,5 @@ def _step(planned: PlannedHost) -> ShipStep:
         disk_free=facts.free_bytes,
         engine_bytes=plan.engine_bytes,
         engine_free=facts.free_bytes if facts.engine_on_root_disk else facts.engine_free_bytes,
+        engine=f"{facts.engine_version}, {'containerd' if facts.containerd_store else 'classic'} store",
     )

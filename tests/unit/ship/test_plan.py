@@ -173,10 +173,17 @@ def test_what_was_cut_off_began_with_copying_and_counts_once(manifest: Manifest)
 
 
 def test_what_came_before_needs_no_more_room(manifest: Manifest) -> None:
-    bare = host_plan(manifest)
+    images = there(manifest, "kit")
+    bare = host_plan(manifest, have=Have(images=images))
     blob = bare.sends[-1].blob
-    plan = host_plan(manifest, have=Have(partial={blob.digest: blob.size - 3}))
+    plan = host_plan(manifest, have=Have(partial={blob.digest: blob.size - 3}, images=images))
     assert plan.disk_bytes == bare.disk_bytes - blob.size + 3
+
+
+def test_the_archive_of_kits_image_is_gone_when_blobs_come(manifest: Manifest) -> None:
+    plan = host_plan(manifest)
+    blobs = sum(send.size for send in plan.sends) + sum(index.size for index in plan.indexes)
+    assert plan.disk_bytes == max(plan.kit_bytes, blobs)
 
 
 def test_a_host_that_lies_of_all_sends_gets_no_plan_below_nothing(manifest: Manifest) -> None:
