@@ -30,10 +30,11 @@ SILENCE = 1800
 def _asking(what: str) -> Iterator[None]:
     """Turn what the SDK and its HTTP library raise into EngineError."""
     from docker.errors import DockerException
+    from urllib3.exceptions import HTTPError
 
     try:
         yield
-    except (DockerException, OSError) as error:
+    except (DockerException, HTTPError, OSError) as error:
         why = getattr(error, "explanation", None) or str(error)
         raise _refused(what, str(why)) from error
 
