@@ -162,9 +162,8 @@ def struck(range_: Range, moment: Moment) -> Outcome:
 
 def _strike(range_: Range, moment: Moment, ship: RunningShip, harm: Harm) -> tuple[str, str]:
     """Wait for the moment and strike; return the phase in which that was, and what was done."""
-    ship.log.wait_for(moment.phase, ATTEMPT_SECONDS)
     usually = range_.usual.seconds.get((moment.scenario, moment.phase), 0.0)
-    ship.log.wait_while(moment.phase, moment.fraction * usually * PART)
+    ship.log.wait_into(moment.phase, moment.fraction * usually * PART, ATTEMPT_SECONDS)
     phase = ship.log.phase
     return phase, harm.strike(ship) if phase in PHASES else MISSED
 

@@ -13,6 +13,9 @@ DONE, ENDED = "done", "ended"
 """After them: it ended well, or in whatever way."""
 _SHOWN_AS = {"plan": "have", "place": "load", DONE: DONE, "failed": ENDED}
 
+_AFTER = {"have": ("send", "assemble", "load"), "send": ("load",), "assemble": ("send", "load"), "load": ()}
+"""What begins only when a phase is over; kit's own image is sent before anything is assembled."""
+
 
 def phase_told(line: bytes) -> str:
     """Return the phase that a line tells of, or "" for any other line. Pure."""
@@ -56,16 +59,23 @@ class PhaseLog:
         """Whether it told that it ended well."""
         return any(phase == DONE for _, phase in self.began)
 
-    def wait_for(self, phase: str, seconds: float) -> bool:
-        """Wait until a phase has begun; False when the shipment ended, or the time is over, before."""
-        with self._changed:
-            begun = lambda: {phase, DONE, ENDED} & {name for _, name in self.began}  # noqa: E731 - used once
-            return phase in (self._changed.wait_for(begun, seconds) or ())
+    def wait_into(self, phase: str, seconds: float, limit: float) -> None:
+        """Wait until a phase has lasted so long, all its times together; or until it cannot last longer.
 
-    def wait_while(self, phase: str, seconds: float) -> None:
-        """Wait for some time, but not beyond the end of a phase."""
+        That is when a phase that follows it has begun, or the shipment ended, or `limit` seconds are over.
+        """
+        until = time.monotonic() + limit
         with self._changed:
-            self._changed.wait_for(lambda: self.phase != phase, seconds)
+            while (now := time.monotonic()) < until and not self._is_past(phase):
+                goes_on = self.phase == phase
+                left = seconds - self.seconds_in(phase)
+                if goes_on and left <= 0:
+                    return
+                self._changed.wait(min(left, until - now) if goes_on else until - now)
+
+    def _is_past(self, phase: str) -> bool:
+        has_begun = phase in {name for _, name in self.began}
+        return self.phase in {DONE, ENDED} or (has_begun and self.phase in _AFTER[phase])
 
     def seconds_in(self, phase: str) -> float:
         """Return how long a phase took, all its times together."""

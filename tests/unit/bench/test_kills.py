@@ -101,18 +101,38 @@ def test_phases_are_heard(line: bytes, phase: str) -> None:
     assert phase_told(line) == phase
 
 
-def test_a_phase_that_was_over_before_it_was_waited_for_is_not_missed() -> None:
+def _after(log: PhaseLog, *phases: str) -> None:
+    for number, phase in enumerate(phases, 1):
+        threading.Timer(number * 0.05, log.enter, (phase,)).start()
+
+
+def test_a_strike_waits_for_its_phase_through_others_and_when_it_comes_twice() -> None:
     log = PhaseLog()
-    log.enter("send")
-    log.enter("load")
-    assert log.wait_for("send", 0)
-    assert not log.wait_for("assemble", 0)
-    threading.Timer(0.05, log.enter, ("assemble",)).start()
-    assert log.wait_for("assemble", 5)
-    log.enter(ENDED)
-    assert log.wait_for("assemble", 0)
-    assert not log.is_done
-    assert log.seconds_in("assemble") < 5
+    _after(log, "send", "assemble", "send", "load")
+    log.wait_into("send", 0.08, 5)
+    assert log.phase == "send"
+    assert log.seconds_in("send") >= 0.08
+
+
+def test_a_strike_waits_no_longer_than_its_phase_can_last() -> None:
+    log = PhaseLog()
+    _after(log, "send", "load", DONE)
+    log.wait_into("have", 5, 5)
+    assert log.phase == "send"
+    log.wait_into("send", 5, 5)
+    assert log.phase == "load"
+    log.wait_into("load", 5, 5)
+    assert log.is_done
+    assert log.seconds_in("have") < 5
+
+
+def test_a_strike_that_never_comes_is_given_up() -> None:
+    log = PhaseLog()
+    log.wait_into("load", 0, 0.05)
+    assert log.phase == "have"
+    _after(log, ENDED)
+    log.wait_into("assemble", 0, 60)
+    assert log.phase == ENDED
 
 
 def test_an_image_is_whole_or_not_there() -> None:
