@@ -157,10 +157,12 @@ def _hops(target: Any) -> tuple[Any, ...]:
 
 def _first_lines(way: Way) -> str:
     """Return what kit.yaml says of a host as the first lines of the SSH configuration, which count."""
-    if any(mark in way.address for mark in " \t\r\n\"'*?!#="):
-        raise ConfigError("no address", where=f"hosts.{way.name}.address: {way.address!r}")
+    for key, value in (("address", way.address), ("user", way.user or "")):
+        # Such a character would begin a pattern, or another line.
+        if any(mark in value for mark in " \t\r\n\0\"'*?!#="):
+            raise ConfigError(f"no {key}", where=f"hosts.{way.name}.{key}: {value!r}", fix="correct it")
     port = f" Port {way.port}\n" if way.port else ""
-    user = f' User "{way.user}"\n' if way.user else ""
+    user = f" User {way.user}\n" if way.user else ""
     return f"Host {way.address}\n{port}{user}" if port or user else ""
 
 

@@ -35,7 +35,8 @@ line = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+# A busy machine is no slow law.
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(line, max_size=8))
 @example(["UserKnownHostsFile \0\n"])
 @example(["Match host\n"])

@@ -78,5 +78,10 @@ def test_an_address_that_would_mean_more_to_ssh_is_refused(way: Any, address: st
         legs_of(way("", address=address))
 
 
+def test_a_user_that_would_mean_more_to_ssh_is_refused(way: Any) -> None:
+    with pytest.raises(ConfigError, match=r"hosts\.gpu1\.user"):
+        legs_of(way("", user="ops\nProxyCommand evil"))
+
+
 def test_a_configuration_without_any_known_hosts_file_is_no_bug(way: Any) -> None:
     assert legs_of(way("UserKnownHostsFile none\nGlobalKnownHostsFile none\n"))
