@@ -1,9 +1,8 @@
 """What room an engine needs to take images in, at the worst moment. Pure.
 
 Measured on engines 20.10, 26.1 and 28.5: what stays is the unpacked files, 1-2% more than their tar,
-and in a containerd store what was served. A classic store holds
-served layers beside that until they are unpacked, a few at a time when it pulls and all of them when
-it loads an archive.
+and in a containerd store what was served. A classic store holds a served layer until it is unpacked, a
+few at a time when it pulls, and all layers of an archive until the last one is.
 """
 
 from __future__ import annotations
@@ -34,14 +33,23 @@ def _stays(image: Image, seen: tuple[SeenImage, ...], store: Store) -> int:
 
 
 def _twice(image: Image, seen: tuple[SeenImage, ...], store: Store, left_out: Collection[str]) -> int:
-    """Return what is held beside that while the image comes."""
-    if not image.layers[shared_layers(image, seen) :]:
+    """Return what is held beside what stays, at the worst moment."""
+    there = shared_layers(image, seen)
+    if not image.layers[there:]:
         return 0
     sizes = layer_sizes(image, store)
-    if not any(layer.digest in left_out for layer in image.layers):
-        return min(spool_limit(image, store), sum(sizes.values()))
-    rest = {layer.diff_id for layer in image.layers if layer.digest not in left_out}
-    return sum(sizes[diff_id] for diff_id in rest)
+    if any(layer.digest in left_out for layer in image.layers):
+        rest = {layer.diff_id for layer in image.layers if layer.digest not in left_out}
+        return sum(sizes[diff_id] for diff_id in rest)
+    limit, served, yet_to_unpack, worst = spool_limit(image, store), 0, 0, 0
+    # From the top: each layer when it has just been unpacked, with those above as far as they may have come.
+    for place in reversed(range(len(image.layers))):
+        layer = image.layers[place]
+        own = sizes.pop(layer.diff_id, 0)
+        served += own
+        worst = max(worst, max(own, min(limit, served)) - yet_to_unpack)
+        yet_to_unpack += layer.plain_size if own and place >= there else 0
+    return worst
 
 
 def archive_room(image: Image, seen: tuple[SeenImage, ...], store: Store) -> tuple[int, int]:
