@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import secrets
+import re
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kit.bundle.compress_layers import plain_layer
 from kit.bundle.digest import Hasher
 from kit.bundle.layer_law import check_layer_tar
-from kit.errors import EngineError, TransferError, UnfitError, UnreachableError, VerificationError
+from kit.errors import EngineError, KitError, TransferError, UnfitError, UnreachableError, VerificationError
 from kit.ship.archive import archive_chunks, archive_size, store_of
 from kit.ship.have import IMAGE_FORMAT, stored_images
 from kit.ship.identity import is_same, tagged
-from kit.ship.lane_feed import ArchiveFeed
+from kit.ship.lane_feed import PIECE, ArchiveFeed
 from kit.ship.lanes import Lanes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kit.bundle.manifest import Image
     from kit.bundle.source import BundleSource
     from kit.host.facts import HostFacts
@@ -25,8 +27,35 @@ if TYPE_CHECKING:
     from kit.ship.identity import SeenImage
     from kit.ship.lane_carrier import Heard
     from kit.ship.lanes import Destination
+    from kit.ship.served import Store
 
 _PREPARE = 'umask 077 && mkdir -p -- "$1" "$1/partial" && chmod 700 -- "$1"'
+
+
+PIECES = """\
+[ -f "$1" ] || exit 0
+size=$(wc -c <"$1") && n=0
+while [ $((n * $2)) -lt "$size" ]; do
+  said=$(dd if="$1" bs="$2" skip="$n" count=1 2>/dev/null | sha256sum) || exit 1
+  echo "${said%% *}"
+  n=$((n + 1))
+done
+"""
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveMaker:
+    """Makes the archive of kit's image, the same bytes each time."""
+
+    source: BundleSource
+    image: Image
+    store: Store
+    size: int
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield it. Raises VerificationError when a blob is damaged, before the archive is whole."""
+        return archive_chunks(self.source, self.image, self.store)
 
 
 def _said(done: Completed) -> str:
@@ -57,21 +86,44 @@ def send_kit_image(
     for layer in image.layers:
         plain = plain_layer(source.read(layer.digest), layer, source.where)
         check_layer_tar(plain, f"{source.where}: image {image.name}")
-    host, path = to.host, f"{to.root}/partial/kit-image.{secrets.token_hex(6)}.tar"
-    store, hasher = store_of(facts), Hasher()
-    chunks = hasher.watch(archive_chunks(source, image, store))
-    feed = ArchiveFeed(path.rpartition("/")[2], chunks, archive_size(image, store))
+    store = store_of(facts)
+    size = archive_size(image, store)
+    # The same archive has the same name, so that what a killed ship left of it counts.
+    name = f"kit-image.{image.manifest.digest[7:19]}.{size}.tar"
     try:
-        Lanes(to, feed, replace(heard, wrote=feed.arrived)).send(feed)
+        _bring(to, facts, name, ArchiveMaker(source, image, store, size), heard)
+    except UnreachableError:
+        raise
+    except KitError:
+        # Another ship, of the same image, may have had it loaded, and taken the archive away.
+        if not _is_loaded(to.host, facts, image):
+            raise
+    _require_loaded(to.host, facts, image)
+
+
+def _bring(to: Destination, facts: HostFacts, name: str, make: ArchiveMaker, heard: Heard) -> None:
+    host, path, hasher = to.host, f"{to.root}/partial/{name}", Hasher()
+    feed = ArchiveFeed(name, hasher.watch(make.chunks()), make.size, _pieces_there(host, path))
+    Lanes(to, feed, replace(heard, wrote=feed.arrived)).send(feed)
+    try:
         _compare(host, path, hasher.digest)
-        loaded = host.run((*facts.docker, "load", "-q", "-i", path))
-        if loaded.status != 0:
-            raise EngineError(
-                "docker load of kit's image failed", where=host.name, why=_said(loaded), fix="kit check"
-            )
-    finally:
+    except (VerificationError, TransferError):
         _forget(host, path)
-    _require_loaded(host, facts, image)
+        raise
+    loaded = host.run((*facts.docker, "load", "-q", "-i", path))
+    if loaded.status != 0:
+        # The archive stays: an engine that went away comes back.
+        raise EngineError(
+            "docker load of kit's image failed", where=host.name, why=_said(loaded), fix="kit check"
+        )
+    _forget(host, path)
+
+
+def _pieces_there(host: Host, path: str) -> tuple[str, ...]:
+    """Return the sha256 of each piece of an archive that an earlier ship began to send."""
+    done = host.run(("sh", "-c", PIECES, "sh", path, str(PIECE)))
+    words = done.text.split()
+    return tuple(words) if done.status == 0 and all(map(_SHA256.fullmatch, words)) else ()
 
 
 def _compare(host: Host, path: str, digest: str) -> None:
@@ -103,6 +155,11 @@ def look_up(host: Host, facts: HostFacts, tag: str) -> SeenImage | None:
     """Return the image that bears a tag in the host's engine."""
     done = host.run((*facts.docker, "image", "inspect", "--format", IMAGE_FORMAT, tag))
     return tagged(stored_images(host, done.stdout), tag) if done.status == 0 else None
+
+
+def _is_loaded(host: Host, facts: HostFacts, image: Image) -> bool:
+    found = look_up(host, facts, image.identity_tag)
+    return found is not None and is_same(image, found)
 
 
 def _require_loaded(host: Host, facts: HostFacts, image: Image) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 SLICE = 512 << 10
 """Bytes that are given to a lane at a time, so that it is known how far it is."""
-LARGEST_PIECE = 8 << 20
-"""Most bytes of an archive in one record; they are held in memory until the host has them."""
+PIECE = 4 << 20
+"""Bytes of an archive in one record; they are held in memory until the host has them."""
 
 
 class Feed(Protocol):
@@ -62,11 +63,15 @@ class BundleFeed:
 class ArchiveFeed:
     """An archive as a queue of records, made while they are taken, and the feed of these. Thread-safe."""
 
-    def __init__(self, name: str, chunks: Iterable[bytes], size: int) -> None:
-        """`name` is the file in `partial/` that it goes to, `size` what it should have."""
+    def __init__(self, name: str, chunks: Iterable[bytes], size: int, there: tuple[str, ...] = ()) -> None:
+        """`name` is the file in `partial/` that it goes to, `size` what it should have.
+
+        `there` are sha256 of the file's pieces as they are on the host; those that fit are passed over.
+        """
         self._name = name
         self._reader = ChunkReader(chunks)
         self._size = size
+        self._there = there
         self._made = 0
         self._ended = False
         self._pieces: dict[int, bytes] = {}
@@ -81,16 +86,22 @@ class ArchiveFeed:
 
     def take(self, most: int) -> Record | None:
         """Return the next record; None at the end. Raises what making the archive raises."""
+        del most
         with self._lock:
             if self._back:
                 return self._back.popleft()
-            piece = b"" if self._ended else self._reader.read(min(most, LARGEST_PIECE))
-            if not piece:
-                self._ended = True
-                return None
-            offset, self._made = self._made, self._made + len(piece)
-            self._pieces[offset] = piece
-            return Record(self._name, 0, 1, offset, len(piece))
+            while not self._ended:
+                offset, piece = self._made, self._reader.read(PIECE)
+                self._made += len(piece)
+                self._ended = not piece
+                if piece and not self._is_there(offset, piece):
+                    self._pieces[offset] = piece
+                    return Record(self._name, 0, 1, offset, len(piece))
+            return None
+
+    def _is_there(self, offset: int, piece: bytes) -> bool:
+        number = offset // PIECE
+        return number < len(self._there) and hashlib.sha256(piece).hexdigest() == self._there[number]
 
     def give_back(self, records: Iterable[Record]) -> None:
         """Take records back that did not arrive."""

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
-from kit.ship.lane_feed import LARGEST_PIECE, SLICE, ArchiveFeed
+from kit.ship.lane_feed import PIECE, SLICE, ArchiveFeed
 from kit.ship.lane_script import Record
 
-DATA = bytes(range(256)) * 40
+DATA = bytes(range(256)) * (11 * PIECE // 1024)
+"""Two pieces and three quarters."""
 
 
 class FakeLane:
@@ -16,8 +19,12 @@ class FakeLane:
         self.data += data
 
 
-def chunks(size: int) -> list[bytes]:
-    return [DATA[start : start + size] for start in range(0, len(DATA), size)]
+def chunks() -> list[bytes]:
+    return [DATA[start : start + 70_000] for start in range(0, len(DATA), 70_000)]
+
+
+def pieces() -> list[bytes]:
+    return [DATA[start : start + PIECE] for start in range(0, len(DATA), PIECE)]
 
 
 def given(feed: ArchiveFeed, record: Record) -> bytes:
@@ -26,45 +33,61 @@ def given(feed: ArchiveFeed, record: Record) -> bytes:
     return lane.data
 
 
-@pytest.mark.parametrize("said", [len(DATA), len(DATA) - 100, len(DATA) + 100])
-def test_an_archive_goes_in_pieces_whatever_it_was_said_to_have(said: int) -> None:
-    feed = ArchiveFeed("kit-image.tar", chunks(700), said)
-    whole = bytearray()
+def taken(feed: ArchiveFeed) -> list[tuple[int, bytes]]:
+    found = []
     while record := feed.take(3000):
         assert feed.left >= 0
-        assert record.header == f"kit-image.tar {len(whole)} {record.length}\n".encode()
-        whole += given(feed, record)
+        assert record.header == f"kit-image.tar {record.offset} {record.length}\n".encode()
+        found.append((record.offset, given(feed, record)))
         feed.arrived(record)
-    assert whole == DATA
     assert feed.left == 0
+    return found
+
+
+EVERYTHING = [(number * PIECE, piece) for number, piece in enumerate(pieces())]
+
+
+@pytest.mark.parametrize("said", [len(DATA), len(DATA) - 100, len(DATA) + 100])
+def test_an_archive_goes_in_pieces_whatever_it_was_said_to_have(said: int) -> None:
+    assert taken(ArchiveFeed("kit-image.tar", chunks(), said)) == EVERYTHING
+
+
+def test_pieces_that_are_there_are_passed_over() -> None:
+    there = [hashlib.sha256(piece).hexdigest() for piece in pieces()]
+    for number in range(3):
+        others = [*there]
+        others[number] = "0" * 64
+        feed = ArchiveFeed("kit-image.tar", chunks(), len(DATA), tuple(others))
+        assert taken(feed) == [EVERYTHING[number]]
+    assert taken(ArchiveFeed("kit-image.tar", chunks(), len(DATA), tuple(there))) == []
+    assert taken(ArchiveFeed("kit-image.tar", chunks(), len(DATA), (there[0],))) == EVERYTHING[1:]
 
 
 def test_what_is_left_is_known_beforehand() -> None:
-    feed = ArchiveFeed("kit-image.tar", chunks(700), len(DATA))
+    feed = ArchiveFeed("kit-image.tar", chunks(), len(DATA))
     assert feed.left == len(DATA)
     feed.take(1000)
-    assert feed.left == len(DATA) - 1000
+    assert feed.left == len(DATA) - PIECE
 
 
 def test_a_piece_that_came_back_is_given_again() -> None:
-    feed = ArchiveFeed("kit-image.tar", chunks(700), len(DATA))
+    feed = ArchiveFeed("kit-image.tar", chunks(), len(DATA))
     first, second = feed.take(1000), feed.take(1000)
     assert first is not None
     assert second is not None
     before = given(feed, first)
     feed.arrived(second)
     feed.give_back((first,))
-    assert feed.left == len(DATA) - 1000
+    assert feed.left == len(DATA) - PIECE
     assert feed.take(10) == first
     assert given(feed, first) == before
 
 
-def test_a_piece_is_bounded_and_told_of_in_slices() -> None:
-    feed = ArchiveFeed("kit-image.tar", [b"x" * (3 * LARGEST_PIECE)], 3 * LARGEST_PIECE)
+def test_a_piece_is_told_of_in_slices() -> None:
+    feed = ArchiveFeed("kit-image.tar", chunks(), len(DATA))
     record = feed.take(1 << 40)
     assert record is not None
-    assert record.length == LARGEST_PIECE
     sent: list[int] = []
     feed.give(FakeLane(), record, sent.append)  # type: ignore[arg-type]
     assert set(sent) == {SLICE}
-    assert sum(sent) == LARGEST_PIECE
+    assert sum(sent) == PIECE
