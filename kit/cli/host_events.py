@@ -25,11 +25,16 @@ class HostEvents:
         self._stream = stream
         self._rows = Rows(clock)
         self._last: dict[str, tuple[float, int]] = {}
+        self._phases: dict[str, tuple[str, int | None, str]] = {}
 
     def phase(self, host: str, phase: str, *, send_bytes: int | None = None, text: str = "") -> None:
-        """Write event `phase`; before it `progress`, when bytes were sent that none told of."""
+        """Write event `phase`, once; before it `progress`, when bytes were sent that none told of."""
         with self._rows.lock:
             row = self._rows.phase(host, phase, send_bytes, text)
+            told = (phase, row.send_bytes, row.text)
+            if self._phases.get(host) == told:
+                return
+            self._phases[host] = told
             if phase != "send":
                 self._progress(host, wait=0.0)
             document: dict[str, Any] = {"event": "phase", "host": host, "phase": phase}

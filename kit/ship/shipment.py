@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 AGENT_PHASES = ("assemble", "send", "load", "place")
 """Phases that a host's agent may tell of."""
+MOST_EVENTS = 100_000
+EVENTS_OF_A_BLOB = 10
+"""Events that a host's agent may tell of, beside those that come with time."""
 TEXT_LIMIT = 200
 """Most characters of what it says about one."""
 ROUNDS = 3
@@ -109,6 +112,7 @@ class Shipment:
         self._pace = Pace()
         self._accepted = False
         self._loading = ""
+        self._events = 0
         self._done_at: float | None = None
 
     def _advance(self, size: int) -> None:
@@ -121,6 +125,14 @@ class Shipment:
 
     def _event(self, event: dict[str, Any], sending: Sending) -> None:
         kind = event.get("event")
+        self._events += 1
+        if self._events > MOST_EVENTS + EVENTS_OF_A_BLOB * len(self.source.manifest.blobs):
+            raise TransferError(
+                "its agent talks without end",
+                where=self.host.name,
+                why=f"{self._events} events, the last one {str(event)[:80]}",
+                fix="see what answers there: kit check",
+            )
         self._relayed(self.place.hear(event))
         if kind == "accepted":
             self._accepted = True

@@ -134,6 +134,15 @@ def test_a_program_gets_json_lines() -> None:
 
 
 @pytest.mark.parametrize("kind", [HostLines, HostEvents])
+def test_what_is_said_again_and_again_is_told_once(kind: type[HostLines | HostEvents]) -> None:
+    stream, clock = io.StringIO(), Clock()
+    view = kind(stream, clock)
+    for _ in range(1000):
+        view.phase("gpu1", "load", text="train")
+    assert len(lines_of(stream)) == 1
+
+
+@pytest.mark.parametrize("kind", [HostLines, HostEvents])
 def test_what_a_host_says_does_nothing_to_a_terminal(kind: type[HostLines | HostEvents]) -> None:
     stream, clock = io.StringIO(), Clock()
     story(kind(stream, clock), clock)

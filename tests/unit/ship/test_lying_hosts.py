@@ -115,6 +115,14 @@ def test_events_that_are_none_are_passed_over(source: BundleSource, tmp_path: Pa
     assert caught.value.what == "enough"
 
 
+def test_an_agent_that_tells_of_more_than_there_is_to_tell_is_refused(
+    source: BundleSource, tmp_path: Path
+) -> None:
+    phases = itertools.cycle({"event": "phase", "phase": phase} for phase in ("load", "send"))
+    with pytest.raises(TransferError, match="talks without end"):
+        ship(source, tmp_path, phases)
+
+
 def test_an_agent_that_goes_on_without_end_is_cut_off(
     source: BundleSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
