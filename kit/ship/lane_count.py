@@ -17,6 +17,9 @@ MOST = 8
 """Lanes at most: with each, a frame of 4 MiB and the 2 MiB that SSH lets be on their way may be lost."""
 FAST = 48 * MIB
 """Bytes a second of one lane beyond which processors decide."""
+SURELY_FAST = FAST + FAST // 2
+"""Bytes a second, for each lane that processors have work for, that no long line brings: it was taken for one
+because the login waited for something else."""
 SMALL = 8 * MIB
 """Bytes that one lane takes as quickly as two."""
 WORTH = 2.0
@@ -60,6 +63,9 @@ def lanes_wanted(rates: tuple[LaneRate, ...], cores: int, left: int) -> int:
     if not rates:
         return 1 if left <= SMALL else FIRST
     now, before = rates[-1], rates[-2] if len(rates) > 1 else None
+    for_processors = max(FIRST, min(cores, MOST))
+    if before is None and now.lanes > for_processors and now.rate >= SURELY_FAST * for_processors:
+        return for_processors
     if before is not None and before.lanes >= now.lanes:
         return now.lanes
     gain = _gain(before, now)
@@ -67,7 +73,7 @@ def lanes_wanted(rates: tuple[LaneRate, ...], cores: int, left: int) -> int:
         return before.lanes
     if gain < PAYS or left < now.rate * WORTH:
         return now.lanes
-    most = max(FIRST, min(cores, MOST)) if now.rate / now.lanes >= FAST else MOST
+    most = for_processors if now.rate / now.lanes >= FAST else MOST
     return max(now.lanes, min(2 * now.lanes, most))
 
 

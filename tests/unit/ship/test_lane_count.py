@@ -55,6 +55,13 @@ def test_on_a_fast_line_processors_decide(cores: int, lanes: list[int]) -> None:
     assert grown({2: 400.0, 4: 700.0, 8: 1200.0}, cores) == lanes
 
 
+def test_a_fast_line_that_was_taken_for_a_long_one_goes_back_to_what_processors_carry() -> None:
+    assert lanes_wanted((LaneRate(8, 300 * MIB),), 2, MUCH) == 2
+    assert lanes_wanted((LaneRate(8, 300 * MIB),), 4, MUCH) == 4
+    assert lanes_wanted((LaneRate(8, 110 * MIB),), 2, MUCH) == 8
+    assert lanes_wanted((LaneRate(4, 150 * MIB), LaneRate(8, 300 * MIB)), 2, MUCH) == 8
+
+
 def test_near_the_end_no_lane_is_added() -> None:
     assert lanes_wanted((LaneRate(2, 10 * MIB),), 16, 15 * MIB) == 2
     assert lanes_wanted((LaneRate(2, 10 * MIB),), 16, 25 * MIB) == 4

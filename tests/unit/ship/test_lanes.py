@@ -131,20 +131,21 @@ def test_a_host_that_takes_one_lane_gets_everything_over_that_one(
     tmp_path: Path, source: BundleSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lane_count, "SMALL", 0)
-    gate = threading.Event()
+    begun, refused = threading.Event(), threading.Event()
 
     class Waiting(FakeLane):
         def write(self, data: bytes) -> None:
-            gate.wait(10)
+            begun.set()
+            refused.wait(10)
             super().write(data)
 
     class OneOnly(Choosy):
         def open_lane(self, argv: tuple[str, ...], **more: Any) -> FakeLane:
-            try:
-                return super().open_lane(argv, **more)
-            finally:
-                if self.opened > 1:
-                    gate.set()
+            if self.opened:
+                begun.wait(10)
+                # Beside one that works, a refusal is an answer; it is told of before that one goes on.
+                threading.Timer(0.2, refused.set).start()
+            return super().open_lane(argv, **more)
 
     host = OneOnly(tmp_path / "host", source.manifest)
     host.kinds = (Waiting, REFUSED)
