@@ -147,6 +147,22 @@ def test_an_engine_killed_while_it_pulls_is_an_error_and_the_next_load_completes
 
 
 @pytest.mark.parametrize("host", HOSTS)
+def test_a_loader_killed_while_the_engine_pulls_leaves_no_image(
+    stage: LoadStage, bundle: Path, host: str
+) -> None:
+    image = image_in(bundle, "train")
+    process = stage.begin(host, bundle, "train", stalls={image.layers[-1].digest: 30})
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert stage.names_on(host) == []
+    assert stage.load(host, bundle, "train")["loaded"] == [image.identity_tag]
+    assert stage.names_on(host) == [image.identity_tag]
+
+
+@pytest.mark.parametrize("host", HOSTS)
 def test_layers_that_the_engine_has_are_not_needed(
     stage: LoadStage, bundle: Path, tmp_path: Path, host: str
 ) -> None:
