@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from contextlib import suppress
 from typing import Any
@@ -31,6 +32,10 @@ from kit.sbom.read_document import read_document
 from kit.sbom.records_json import dump_records, parse_records
 from kit.sbom.tree_document import ListedFile, TreeContents, tree_document, tree_licences
 from kit.ship.agent_order import parse_order
+from kit.ship.chain import Chain
+from kit.ship.chain_backlog import Backlog
+from kit.ship.chain_tls import LinkLostError
+from kit.ship.chain_wire import FRAME, WANT, read_frame_head, read_kind, read_want
 from kit.ship.framed import framed
 from kit.ship.have import INDEXES_LIMIT, parse_have
 from kit.ship.needed_frames import cut_records, parse_need
@@ -162,6 +167,62 @@ def needed_frames(data: bytes) -> None:
         return
     need = parse_need(said, OFFERED, "gpu1")
     assert sum(record.length for record in cut_records(need, OFFERED)) <= 60
+
+
+class _Link:
+    """Bytes that came from another host."""
+
+    def __init__(self, data: bytes) -> None:
+        self._left = io.BytesIO(data)
+
+    def read(self, size: int) -> bytes:
+        found = self._left.read(size)
+        if len(found) < size:
+            raise LinkLostError("the end")
+        return found
+
+
+def chain_messages(data: bytes) -> None:
+    """What another host of a chain says; TLS has shown that it is one."""
+    link, backlog = _Link(data), Backlog(_Nothing(), OFFERED)
+    with suppress(LinkLostError):
+        while True:
+            kind, length = read_kind(link)
+            if kind == WANT:
+                want = read_want(link, length, OFFERED)
+                backlog.want(want)
+                assert backlog.behind == 0
+            elif kind == FRAME:
+                head = read_frame_head(link, length, OFFERED)
+                assert head.length == OFFERED[head.digest].extent(head.frame, head.frame + 1)[1]
+                link.read(head.length)
+
+
+class _Nothing:
+    def has(self, digest: str, frame: int) -> bool:
+        assert 0 <= frame < len(OFFERED[digest])
+        return False
+
+
+def _say(*words: object, **more: object) -> None:
+    json.dumps([str(word) for word in words] + [more])
+
+
+def chain_events(data: bytes) -> None:
+    """What an agent says of its part in a chain."""
+    try:
+        event = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(event, dict):
+        return
+    chain = Chain(("a", "b"), (1e9,), _say)
+    for name in "ab":
+        chain.enter(name, _say, _say, ("10.0.0.1",))
+        chain.hear(name, {"event": "listening", "port": 1, "gives": [DIGEST]})
+        chain.share(name, {DIGEST: ((0, 2),)})
+    assert chain.hear("b", event) >= 0
+    chain.look()
 
 
 def have(data: bytes) -> None:

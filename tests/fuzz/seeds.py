@@ -18,6 +18,7 @@ from kit.sbom.image_document import image_document
 from kit.sbom.layer_records import LayerRecords
 from kit.sbom.package import Distribution, Package
 from kit.sbom.records_json import dump_records
+from kit.ship.chain_wire import Want, alive, frame_message, hello, want_message
 from kit.signature.seen import SeenBundle, SeenBundles, dump_seen
 from tests.factories import project_document
 from tests.fuzz.bundle_readers import SAVED_LAYER
@@ -138,6 +139,16 @@ def _other_seeds() -> dict[str, list[bytes]]:
         "registry_answer": [json.dumps(answer).encode()],
         "challenge": [b'Bearer realm="https://a/token",service="a",scope="b", Basic realm=x'],
         "needed_frames": [json.dumps({"sha256:" + "0" * 64: [[0, 2], [3, 6]]}).encode()],
+        "chain_messages": [
+            hello() + want_message(Want({"sha256:" + "0" * 64: ((0, 2), (3, 6))}, {})) + alive(),
+            hello() + frame_message("sha256:" + "0" * 64, 1, 10) + bytes(10) + alive(),
+        ],
+        "chain_events": [
+            b'{"event":"passing","came":{"a":10},"given":{"b":[10,20]}}',
+            b'{"event":"predecessor_lost","name":"a","why":"x","connected":false}',
+            b'{"event":"listening","port":4000,"gives":["sha256:%s"]}' % (b"0" * 64),
+            b'{"event":"whole"}',
+        ],
         "have": [
             b"kit:blob 3 8 512 ./" + b"0" * 64 + b'\nkit:stored sha256:1 ["a"] ["b"]\n',
             b"kit:partial 9 0 512 ./" + b"1" * 64 + b"\nkit:frames " + b"2" * 64 + b" AAAA\n",
