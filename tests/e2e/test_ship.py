@@ -281,9 +281,9 @@ def test_a_line_that_is_cut_is_a_failed_transfer_and_the_next_ship_goes_on(
 
 def test_two_ships_at_once_are_told_apart(stage: Stage, carried: Path) -> None:
     del carried
-    bundle = stage.pack("twice", seed=9, weights=48 * MIB)
+    bundle = stage.pack("twice", seed=9, weights=128 * MIB)
     definition = stage.definition("old")
-    stage.lab.slow("old", rate="20mbit")
+    stage.lab.slow("old", rate="25mbit")
     try:
         process = stage.begin_ship(definition, bundle)
         stage.wait_for_partial("old", 4 * MIB)
