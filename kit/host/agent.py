@@ -101,6 +101,13 @@ class _Answer:
         self.error: KitError | None = None
 
     def __call__(self, line: bytes) -> None:
+        try:
+            self._hear(line)
+        except BaseException:
+            self._end()  # Whoever feeds it need not wait any more.
+            raise
+
+    def _hear(self, line: bytes) -> None:
         self._size += len(line)
         document = self._parse(line)
         if isinstance(document.get("result"), dict):
