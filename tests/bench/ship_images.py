@@ -64,6 +64,7 @@ class ImageBench:
 
     def packed_image(self) -> Image:
         """Return the train image as the bundle has it."""
+        assert self.image
         image = self.scene.manifest(self.bundle).image("train")
         assert image is not None
         return image
@@ -179,7 +180,7 @@ def disk_rows(bench: ImageBench) -> list[Row]:
     """Measure the disk that loading takes at its worst moment, beyond what stays."""
     scene, extra = bench.scene, {}
     ways = {"kit": lambda: bench.kit("ship"), "docker load": bench.load_by_pipe}
-    largest = max(layer.plain_size for layer in bench.packed_image().layers) if bench.image else 0
+    largest = max(layer.plain_size for layer in bench.packed_image().layers)
     for name, way in ways.items():
         scene.empty(HOST)
         with peak_disk_on(HOST) as peak:
