@@ -101,25 +101,19 @@ class _Answer:
         self.error: KitError | None = None
 
     def __call__(self, line: bytes) -> None:
-        try:
-            self._hear(line)
-        except BaseException:
-            self._end()  # Whoever feeds it need not wait any more.
-            raise
-
-    def _hear(self, line: bytes) -> None:
         self._size += len(line)
         document = self._parse(line)
         if isinstance(document.get("result"), dict):
             self.result = document["result"]
-            self._end()
+            self.ended()
         elif "error" in document:
             self.error = error_from(document["error"], self._host)
-            self._end()
+            self.ended()
         elif self._on_event is not None and "event" in document:
             self._on_event(document)
 
-    def _end(self) -> None:
+    def ended(self) -> None:
+        """Tell that nothing more will be read; whoever feeds the agent need not wait any longer."""
         if self._on_last is not None:
             self._on_last()
 

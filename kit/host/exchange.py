@@ -35,10 +35,13 @@ class Talk(Protocol):
 class _Reader(threading.Thread):
     """Hands one of the two outputs to a sink; keeps what went wrong."""
 
-    def __init__(self, talk: Talk, sink: Callable[[bytes], None], *, errors: bool) -> None:
+    def __init__(
+        self, talk: Talk, sink: Callable[[bytes], None], on_end: Callable[[], None], *, errors: bool
+    ) -> None:
         super().__init__(daemon=True)
         self._talk = talk
         self._sink = sink
+        self._on_end = on_end
         self._errors = errors
         self.failure: BaseException | None = None
 
@@ -50,15 +53,27 @@ class _Reader(threading.Thread):
         except BaseException as failure:  # noqa: BLE001 - raised again in the thread that waits
             self.failure = failure
             self._talk.abort()
+        finally:
+            self._on_end()
 
 
-def exchange(talk: Talk, chunks: Iterable[bytes], sink: Callable[[bytes], None]) -> tuple[int, bytes]:
+def _nothing() -> None:
+    """Tell nobody."""
+
+
+def exchange(
+    talk: Talk,
+    chunks: Iterable[bytes],
+    sink: Callable[[bytes], None],
+    on_end: Callable[[], None] = _nothing,
+) -> tuple[int, bytes]:
     """Feed `chunks` to a command while `sink` gets its output; return (exit status, end of its errors).
 
-    Whatever `chunks` or `sink` raise ends the command and is raised here.
+    `on_end` hears, on another thread, that it says no more: `chunks` that wait for something need not
+    then. Whatever `chunks` or `sink` raise ends the command and is raised here.
     """
     errors = Ending()
-    readers = (_Reader(talk, sink, errors=False), _Reader(talk, errors, errors=True))
+    readers = (_Reader(talk, sink, on_end, errors=False), _Reader(talk, errors, _nothing, errors=True))
     for reader in readers:
         reader.start()
     try:
@@ -114,12 +129,15 @@ def run_talk(host: str, talk: Talk, stdin: bytes, timeout: float | None) -> Comp
 def stream_talk(
     host: str, talk: Talk, chunks: Iterable[bytes], on_line: Callable[[bytes], None] | None
 ) -> Completed:
-    """Feed `chunks`; hand each line of output to `on_line`, or keep the output when there is none."""
+    """Feed `chunks`; hand each line of output to `on_line`, or keep the output when there is none.
+
+    An `on_line` with a method `ended` hears of the end of the output by it, from the reading thread.
+    """
     if on_line is None:
         capture = Capture(host)
         status, errors = exchange(talk, chunks, capture)
         return Completed(status, capture.data, errors)
     lines = Lines(host, on_line)
-    status, errors = exchange(talk, chunks, lines)
+    status, errors = exchange(talk, chunks, lines, getattr(on_line, "ended", _nothing))
     lines.end()
     return Completed(status, b"", errors)

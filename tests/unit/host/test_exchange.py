@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -68,3 +69,42 @@ def test_stream_hands_on_lines_and_keeps_none() -> None:
 
 def test_stream_keeps_output_when_nobody_listens() -> None:
     assert stream_talk("gpu1", EchoTalk(), (b"one\n",), None).text == "one"
+
+
+class DeadTalk(EchoTalk):
+    """A command that ended without a word; nobody has noticed yet."""
+
+    def read(self, *, errors: bool) -> bytes:
+        del errors
+        return b""
+
+
+def test_a_command_that_says_no_more_is_fed_no_longer() -> None:
+    over = threading.Event()
+
+    def patient() -> Iterator[bytes]:
+        if not over.wait(5):
+            yield b"still there?"
+
+    talk = DeadTalk(status=137)
+    assert exchange(talk, patient(), lambda _: None, over.set)[0] == 137
+    assert talk.written == []
+
+
+def test_whoever_hears_lines_hears_of_their_end() -> None:
+    class Hearing:
+        def __init__(self) -> None:
+            self.over = threading.Event()
+
+        def __call__(self, line: bytes) -> None:
+            raise AssertionError(line)
+
+        def ended(self) -> None:
+            self.over.set()
+
+    hearing = Hearing()
+    done = stream_talk(
+        "gpu1", DeadTalk(status=1), (b"" for _ in range(1) if not hearing.over.wait(5)), hearing
+    )
+    assert done.status == 1
+    assert hearing.over.is_set()
