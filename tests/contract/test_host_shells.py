@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kit.bundle.manifest import Blob, Image, Layer
+from kit.host.ciphers import aes_here
 from kit.host.gather import gather_facts
 from kit.host.local_machine import LocalMachine
 from kit.host.port import Argv, Completed
@@ -91,6 +92,7 @@ def test_every_shell_finds_the_same_facts(shell: ShellMachine, tmp_path: Path) -
     assert facts.engine_free_bytes is not None
     assert facts.engine_on_root_disk == (tmp_path.stat().st_dev == Path("/").stat().st_dev)
     assert facts.shm_bytes > 0
+    assert facts.aes == aes_here()
 
 
 def put_commands(folder: Path, **texts: str) -> None:

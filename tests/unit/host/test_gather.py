@@ -97,6 +97,12 @@ def test_the_old_compose_is_taken_when_the_new_one_is_missing() -> None:
     assert (facts.compose, facts.compose_version) == (("docker-compose",), "1.29.2")
 
 
+def test_a_processor_is_taken_to_lack_aes_unless_it_says_so() -> None:
+    assert facts_of(lines(aes="1")).aes
+    assert not facts_of(lines()).aes
+    assert not facts_of(lines(aes="maybe")).aes
+
+
 def test_an_engine_that_does_not_answer_leaves_its_reason() -> None:
     facts = facts_of(lines(engine_version="", engine_error="permission denied"))
     assert (facts.engine_version, facts.engine_error) == (None, "permission denied")
