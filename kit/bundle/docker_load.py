@@ -46,23 +46,28 @@ def _manifest_json(image: Image, tags: tuple[str, ...]) -> bytes:
     return json.dumps([entry]).encode()
 
 
-def docker_load_size(image: Image) -> int:
+def docker_load_size(image: Image, *, packed: bool = False) -> int:
     """Return the bytes that `docker_load_chunks` yields."""
     listing = _manifest_json(image, (image.identity_tag,))
-    sizes = [len(listing), image.config.size, *(layer.plain_size for layer in _distinct(image))]
+    layers = (layer.size if packed else layer.plain_size for layer in _distinct(image))
+    sizes = [len(listing), image.config.size, *layers]
     return sum(len(tar_header("", 0)) + padded(size) for size in sizes) + len(END)
 
 
-def docker_load_chunks(source: BundleSource, image: Image) -> Iterator[bytes]:
+def docker_load_chunks(source: BundleSource, image: Image, *, packed: bool = False) -> Iterator[bytes]:
     """Yield an archive that gives the engine the image under its identity tag.
 
-    Raises VerificationError when a blob is damaged; an engine has loaded nothing by then, because
-    the archive is not ended.
+    With `packed`, layers stay zstd: engines from 25 on take them so. Raises VerificationError when a
+    blob is damaged; an engine has loaded nothing by then, because the archive is not ended.
     """
-    layers = (
-        (layer, layer.plain_size, plain_layer(source.read(layer.digest), layer, source.where))
-        for layer in _distinct(image)
-    )
+
+    def member(layer: Layer) -> tuple[Layer, int, Iterable[bytes]]:
+        stored = source.read(layer.digest)
+        if packed:
+            return layer, layer.size, stored
+        return layer, layer.plain_size, plain_layer(stored, layer, source.where)
+
+    layers = map(member, _distinct(image))
     return load_archive(image, (image.identity_tag,), source.read(image.config.digest), layers)
 
 

@@ -23,11 +23,13 @@ def store_of(facts: HostFacts) -> Store:
 
 def archive_size(image: Image, store: Store) -> int:
     """Return the bytes of the archive."""
-    return oci_archive_size(image) if store.takes_oci_archives else docker_load_size(image)
+    if store.takes_oci_archives:
+        return oci_archive_size(image)
+    return docker_load_size(image, packed=store.takes_zstd)
 
 
 def archive_chunks(source: BundleSource, image: Image, store: Store) -> Iterator[bytes]:
     """Yield the archive. Raises VerificationError when a blob is damaged, before the archive is whole."""
     if store.takes_oci_archives:
         return oci_archive_chunks(image, source.read)
-    return docker_load_chunks(source, image)
+    return docker_load_chunks(source, image, packed=store.takes_zstd)

@@ -55,7 +55,8 @@ def _twice(image: Image, seen: tuple[SeenImage, ...], store: Store, left_out: Co
 def archive_room(image: Image, seen: tuple[SeenImage, ...], store: Store) -> tuple[int, int]:
     """Return (bytes that stay, bytes beside them meanwhile) for an image that `docker load` takes in."""
     stays = _stays(image, seen, store)
-    return stays, 0 if store.containerd or not stays else sum(layer.plain_size for layer in image.layers)
+    sizes = (layer.size if store.takes_zstd else layer.plain_size for layer in image.layers)
+    return stays, 0 if store.containerd or not stays else sum(sizes)
 
 
 def engine_room(

@@ -82,7 +82,7 @@ def main(socket: str) -> None:
     spool = Spool(Path(socket).parents[1] / "var/lib/docker/tmp")
     try:
         if asked.get("docker_load"):
-            engine.load(docker_load_chunks(source, images[0]))
+            engine.load(docker_load_chunks(source, images[0], packed=asked["docker_load"] == "packed"))
             said: dict[str, Any] = {}
         else:
             coming = Coming(wait, frozenset(asked.get("left_out", ())))

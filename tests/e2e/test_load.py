@@ -196,7 +196,14 @@ def test_at_most_half_of_an_image_is_held_twice(stage: LoadStage, bundle: Path, 
     whole = sum(layer.plain_size for layer in image_in(bundle, "train").layers)
     spooled = stage.load(host, bundle, "train")["spool"]
     stage.forget(host)
-    by_docker = stage.load(host, bundle, "train", docker_load=True)["spool"]
+    by_docker = stage.load(host, bundle, "train", docker_load="plain")["spool"]
     print(f"{host}: {spooled} of {whole} bytes held twice; by docker load {by_docker}")
     assert spooled <= whole / 2 + MIB
     assert by_docker > 0.9 * whole
+
+
+def test_a_newer_classic_store_takes_an_archive_of_packed_layers(stage: LoadStage, bundle: Path) -> None:
+    image = image_in(bundle, "newer")
+    assert "error" not in stage.load("mid", bundle, "newer", docker_load="packed")
+    assert stage.names_on("mid") == [image.identity_tag]
+    assert stage.runs("mid", image, "/bin/busybox", "cat", "/note") == "newer"

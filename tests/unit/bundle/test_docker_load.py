@@ -37,6 +37,16 @@ def test_the_engine_gets_config_and_plain_layers_under_the_identity_tag(tmp_path
     assert len(data) == docker_load_size(image)
 
 
+def test_packed_layers_come_as_the_bundle_has_them(tmp_path: Path) -> None:
+    source = packed_bundle(tmp_path)
+    image = source.manifest.images[0]
+    data = b"".join(docker_load_chunks(source, image, packed=True))
+    entry, files = loaded(data)
+    stored = [b"".join(source.read(layer.digest)) for layer in image.layers]
+    assert [files[str(name)] for name in entry["Layers"]] == stored  # type: ignore[attr-defined]
+    assert len(data) == docker_load_size(image, packed=True)
+
+
 def test_a_layer_that_occurs_twice_is_sent_once(tmp_path: Path) -> None:
     engine = FakeEngine()
     image_id = engine.add(BASE_LAYER, TOP_LAYER, BASE_LAYER)

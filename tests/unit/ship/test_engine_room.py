@@ -58,6 +58,7 @@ def test_an_archive_is_held_whole() -> None:
     image = image_of(400, 300, 300, 300)
     assert engine_room((image,), seen(image, 2), OLD, {"sha256:z0", "sha256:z1"}) == (612, 600)
     assert archive_room(image, (), OLD) == (1326, 1300)
+    assert archive_room(image, (), MID) == (1326, 325)
     assert archive_room(image, (), NEW) == (1326 + 325, 0)
 
 

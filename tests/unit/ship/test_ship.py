@@ -14,6 +14,7 @@ from kit.progress import NoProgress
 from kit.ship.agent_lock import held
 from kit.ship.receipt import Receipt
 from kit.ship.ship import plan_hosts, ship_bundle
+from tests.unit.bundle.factories import BASE_LAYER
 from tests.unit.host.factories import host_spec
 from tests.unit.ship.factories import WANTED, ship_bundle_source
 from tests.unit.ship.fake_host import FakeHost
@@ -343,3 +344,19 @@ def test_a_ship_that_fails_on_a_host_leaves_a_receipt_there_and_nothing_to_start
     assert "FAILED: pull failed" in (host.root / "receipts.log").read_text()
     assert not (host.root / "bundles").exists()
     assert not (host.root / "models").exists()
+
+
+def test_a_base_that_kits_image_brought_is_not_sent_again(tmp_path: Path) -> None:
+    source = ship_bundle_source(tmp_path, BASE_LAYER)
+    host = FakeHost(tmp_path / "gpu1", source.manifest)
+    host.folder.mkdir()
+    train = source.manifest.image("train")
+    assert train is not None
+    host.engine.offer(train)
+    base = f"blobs/sha256/{train.layers[0].digest[7:]}"
+    (told,) = ship(source, host)
+    assert told.loaded == (train.identity_tag,)
+    assert host.files() == everything(source) - {base}
+    assert [call[0] for call in host.engine.calls] == ["load", "tag"]
+    (again,) = ship(source, host)
+    assert (again.sent_bytes, again.loaded) == (0, ())
