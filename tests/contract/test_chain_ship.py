@@ -21,9 +21,10 @@ from tests.unit.host.factories import host_spec
 from tests.unit.ship.factories import WANTED, ship_bundle_source
 from tests.unit.ship.fake_host import FakeHost, FakeInput
 
+pytestmark = pytest.mark.slow
 NAMES = ("gpu1", "gpu2", "gpu3", "gpu4")
 MIB = 1 << 20
-WEIGHTS = 40 * MIB
+WEIGHTS = 24 * MIB
 
 
 @pytest.fixture(autouse=True)
