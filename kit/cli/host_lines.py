@@ -37,7 +37,7 @@ class HostLines:
             self._begun.setdefault(host, self._rows.clock())
             if phase in ENDED:
                 self._write(f"{host}: {self._ended(row)}")
-            elif phase not in _QUIET and (phase != before or text) and self._due(host):
+            elif self._tells(row) and (phase != before or text) and self._due(host):
                 self._write(f"{host}: {' '.join(filter(None, (AT_WORK.get(phase, phase), self._more(row))))}")
 
     def sent(self, host: str, amount: int) -> None:
@@ -57,6 +57,10 @@ class HostLines:
         """Write the line."""
         with self._rows.lock:
             self._write(text)
+
+    def _tells(self, row: Row) -> bool:
+        """Tell whether a phase is worth a line: not where nothing is sent, and all is done in a second."""
+        return row.phase not in _QUIET and row.send_bytes != 0
 
     def _more(self, row: Row) -> str:
         return row.text or (bytes_text(row.send_bytes) if row.phase == "send" and row.send_bytes else "")

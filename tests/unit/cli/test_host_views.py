@@ -133,6 +133,15 @@ def test_a_program_gets_json_lines() -> None:
     }
 
 
+def test_a_host_that_gets_nothing_has_one_line_of_a_log() -> None:
+    stream, clock = io.StringIO(), Clock()
+    view = HostLines(stream, clock)
+    for phase in ("have", "plan", "send", "assemble", "send", "place", "done"):
+        clock.now += 10
+        view.phase("gpu1", phase, send_bytes=0, text="tiny" if phase == "place" else "")
+    assert lines_of(stream) == ["gpu1: done (0 B sent, 60.0 s)"]
+
+
 @pytest.mark.parametrize("kind", [HostLines, HostEvents])
 def test_what_is_said_again_and_again_is_told_once(kind: type[HostLines | HostEvents]) -> None:
     stream, clock = io.StringIO(), Clock()
