@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from pathlib import Path
@@ -140,8 +141,10 @@ def test_a_host_that_takes_one_lane_gets_everything_over_that_one(
             super().write(data)
 
     class OneOnly(Choosy):
+        turns = itertools.count()  # Both are opened at once: the counter tells them apart for certain.
+
         def open_lane(self, argv: tuple[str, ...], **more: Any) -> FakeLane:
-            if self.opened:
+            if next(self.turns):
                 begun.wait(10)
                 # Beside one that works, a refusal is an answer; it is told of before that one goes on.
                 threading.Timer(0.2, refused.set).start()
