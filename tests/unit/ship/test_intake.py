@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.bundle.blob_store import BlobStore
@@ -58,6 +58,7 @@ def files(folder: Path) -> Iterator[str]:
             yield str(path.relative_to(folder))
 
 
+@settings(deadline=None)
 @given(order=st.permutations(range(len(PIECES))), lane=st.sampled_from(("lane", "process")))
 def test_frames_may_come_in_any_order(
     tmp_path_factory: pytest.TempPathFactory, order: list[int], lane: str
