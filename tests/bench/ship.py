@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -69,6 +69,19 @@ def measure(cases: Cases, name: str) -> Measured:
         return Measured(name, (Row(name, "failed", str(error)[-200:]),), load, failed=True)
 
 
+def in_order(found: Mapping[str, Measured]) -> list[Measured]:
+    """Return the cases in the order of the table."""
+    return [found[name] for name in NAMES if name in found]
+
+
+def keep(found: Mapping[str, Measured], results: Path, place: Path | None) -> None:
+    """Write down what was found so far, so that a run that is cut short leaves it."""
+    write_measured(results, found)
+    if place:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(page(in_order(found), ENGINE, ROUNDS), encoding="utf-8")
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.bench.ship")
     parser.add_argument("--page", type=Path)
@@ -87,15 +100,11 @@ def main() -> int:
             cases = Cases(scene)
             for name in names:
                 found[name] = measure(cases, name)
-                write_measured(arguments.results, found)
+                keep(found, arguments.results, arguments.page)
     except LabUnavailableError as error:
         print(f"make bench-ship: skipped: {error}", file=sys.stderr)
         return 77
-    told = [found[name] for name in NAMES if name in found]
-    Console(width=170).print(table(row for case in told for row in case.rows))
-    if arguments.page:
-        arguments.page.parent.mkdir(parents=True, exist_ok=True)
-        arguments.page.write_text(page(told, ENGINE, ROUNDS), encoding="utf-8")
+    Console(width=170).print(table(row for case in in_order(found) for row in case.rows))
     return 1 if any(found[name].failed for name in names) else 0
 
 
