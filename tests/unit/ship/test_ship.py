@@ -69,10 +69,11 @@ def everything(source: BundleSource) -> set[str]:
     train, tree = source.manifest.image("train"), source.manifest.tree("model", "tiny")
     assert train is not None
     assert tree is not None
-    blobs = {blob.digest for blob in train.blobs} | {file.digest for file in tree.files}
-    names = {"blobs/sha256/" + digest[7:] for digest in blobs} | {
-        "models/tiny/" + file.path for file in tree.files
-    }
+    blobs = (*train.blobs, *(blob for file in tree.files for blob in file.blobs))
+    names = {"blobs/sha256/" + blob.digest[7:] for blob in blobs}
+    names |= {"models/tiny/" + file.path for file in tree.files}
+    indexed = (item for item in (*train.layers, *tree.files) if item.index is not None)
+    names |= {"frames/" + item.digest[7:] for item in indexed}
     return names | {
         "bin/kit",
         "bundles/current.json",
