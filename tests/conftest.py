@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,6 +8,10 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Whatever runs in a shell's background ignores Ctrl-C, and so would the programs that tests press it for.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REAL = ("lab", "e2e", "cu126")
 """Marks of tests that build real images, out of the packages that this machine keeps."""
