@@ -58,7 +58,8 @@ class DockerCommand:
     def find_image(self, label: str, value: str) -> str | None:
         """Return the ID of an image that bears the label, if the engine has one."""
         listing = self._run("image", "ls", "--no-trunc", "--quiet", "--filter", f"label={label}={value}")
-        return listing.split("\n", 1)[0] or None
+        # The newest comes first. An image that somebody built FROM this one bears its labels, but is younger.
+        return listing.rstrip("\n").rpartition("\n")[2] or None
 
     def build(
         self, request: BuildRequest, context: Callable[[IO[bytes]], None], on_line: Callable[[str], None]

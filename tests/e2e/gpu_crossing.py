@@ -62,6 +62,8 @@ def _context(kit_image: str, name: str) -> io.BytesIO:
     dockerfile = (
         f"FROM {kit_image}\nCOPY stand-in/ /opt/stand-in/\nCOPY app/ /app/\n"
         "ENV PYTHONPATH=/opt/stand-in PATH=/opt/stand-in/bin:$PATH\n"
+        # Without it, it would pass for the image that kit built of these inputs.
+        'LABEL kit.inputs="a stand-in"\n'
         'ENTRYPOINT ["easy-dataset"]\n'
     )
     files = {
