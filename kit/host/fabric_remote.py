@@ -15,7 +15,6 @@ from kit.host.talk_lane import TalkLane
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kit.host.known_hosts import HostKey
     from kit.host.port import Argv, Lane
     from kit.host.ssh_way import Hop, Way
 
@@ -48,11 +47,6 @@ class FabricRemote:
     def hops(self) -> tuple[Hop, ...]:
         """How it was reached: gateways of ProxyJump, nearest first, and the host itself at the end."""
         return self._open.hops
-
-    @property
-    def verified_key(self) -> HostKey:
-        """The host's own key, which it showed and which was on record."""
-        return self.hops[-1].key
 
     def _talk(self, argv: Argv) -> Channel:
         return Channel(self._way.name, self._transport, argv)

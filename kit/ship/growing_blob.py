@@ -80,26 +80,22 @@ class GrowingBlob:
                 view, place = view[count:], place + count
         self.mark(frame, frame + 1)
 
-    def copy(self, frame: int, source: int, offset: int) -> bool:
-        """Copy a frame out of another file, unproven; False when that file is too short."""
+    def copy(self, frame: int, source: int, offset: int) -> None:
+        """Copy a frame out of another file, unproven; nothing comes of a file that is too short."""
         place, left = self.framed.extent(frame, frame + 1)
         with writing(self.path):
             while left:
                 count = _copy(source, self._file, left, offset, place)
                 if not count:
-                    return False
+                    return
                 offset, place, left = offset + count, place + count, left - count
         self.mark(frame, frame + 1)
-        return True
 
-    def find_present(self) -> int:
-        """Hash what a killed ship left, frame by frame; return the bytes that are good."""
-        good = 0
+    def find_present(self) -> None:
+        """Hash what a killed ship left, frame by frame, and count what is good as here."""
         for frame in _in_extents(self.framed, self._data_extents()):
             if self._fits(frame):
                 self._present[frame] = 1
-                good += self.framed.frames[frame].stored_size
-        return good
 
     def _data_extents(self) -> Iterator[tuple[int, int]]:
         """Yield start and end of what is not a hole."""

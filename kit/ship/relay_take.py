@@ -72,11 +72,6 @@ class Taker:
         self._bad_count = 0
         self._closing = False
 
-    @property
-    def closing(self) -> bool:
-        """It was ended from this side."""
-        return self._closing
-
     def ask(self, digests: frozenset[str]) -> None:
         """Ask for all that is missing of these blobs, and for nothing else any more."""
         with self._changed:

@@ -283,7 +283,7 @@ def test_a_fingerprint_in_kit_yaml_decides_alone(
     monkeypatch.setenv("KIT_KNOWN_HOSTS", str(tmp_path / "none"))
     host = over_ssh(lab, "old", host_key=fingerprint(lab, "old"))
     assert isinstance(host, FabricRemote)
-    assert host.verified_key.line == known_line(lab, "old")
+    assert host.hops[-1].key.line == known_line(lab, "old")
     host.close()
     error = refusal(lab, "old", host_key=fingerprint(lab, "mid"))
     assert "CHANGED" in error.what
@@ -296,7 +296,7 @@ def test_a_fingerprint_may_be_of_any_of_a_hosts_keys(lab: Lab) -> None:
     shown = put_host_key(lab, "mid", "rsa")
     host = over_ssh(lab, "mid", host_key=shown)
     assert isinstance(host, FabricRemote)
-    assert (host.verified_key.kind, host.verified_key.fingerprint) == ("ssh-rsa", shown)
+    assert (host.hops[-1].key.kind, host.hops[-1].key.fingerprint) == ("ssh-rsa", shown)
     host.close()
     assert "CHANGED" in refusal(lab, "mid", host_key=fingerprint(lab, "old")).what
 
@@ -331,7 +331,7 @@ def test_a_gateway_is_judged_like_any_host(lab: Lab, tmp_path: Path, monkeypatch
         (lab.address("old"), 22, "root", known_line(lab, "old")),
         (lab.address("mid"), 22, "ops", known_line(lab, "mid")),
     ]
-    assert host.verified_key.line == known_line(lab, "mid")
+    assert host.hops[-1].key.line == known_line(lab, "mid")
     host.close()
     known = tmp_path / "known_hosts"
     known.write_text(f"{lab.address('mid')} {known_line(lab, 'mid')}\n")

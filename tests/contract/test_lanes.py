@@ -230,7 +230,7 @@ def test_ssh_trusts_no_other_key_than_the_verified_one(lab: Lab, monkeypatch: py
     host = over_ssh(lab)
     other = over_ssh(lab, "gate")
     monkeypatch.setattr(
-        lane_opener, "known_text", lambda hops: f"kit-hop-0 {other.verified_key.line}\n" * len(hops)
+        lane_opener, "known_text", lambda hops: f"kit-hop-0 {other.hops[-1].key.line}\n" * len(hops)
     )
     notes: list[str] = []
     lane = host.open_lane(("cat",), note=notes.append)

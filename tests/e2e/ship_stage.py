@@ -11,10 +11,13 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from kit.bundle.copy_bundle import copy_bundle
@@ -31,7 +34,7 @@ from kit.images.docker_engine import DockerCommand
 from kit.images.lock_image import ImageResolver
 from kit.progress import NoProgress
 from kit.project.model import Mirrors
-from tests.lab import Lab, environment
+from tests.lab import Lab, LabUnavailableError, environment
 
 MIB = 1 << 20
 ROOT = "/aisys/kit"
@@ -233,6 +236,28 @@ class Stage:
                 return size
             time.sleep(0.1)
         raise AssertionError("nothing came")
+
+
+@contextmanager
+def standing_stage(
+    engine: str, folder: Path, name: str, hosts: tuple[tuple[str, str], ...], disk: str = ""
+) -> Iterator[Stage]:
+    """Give a stage in a lab of these (host, engine version) pairs; skip the tests where none can be."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KIT_LAB_NAME", name)
+        patch.setenv("KIT_LAB_STATE", str(folder / "lab"))
+        try:
+            lab = Lab.up(hosts, disk=disk)
+        except LabUnavailableError as error:
+            pytest.skip(str(error))
+        try:
+            made = Stage(lab, engine, build_kit_image(engine), folder)
+            try:
+                yield made
+            finally:
+                made.remove_images()
+        finally:
+            lab.down(purge=True)
 
 
 def end(process: subprocess.Popen[bytes], ending: signal.Signals) -> tuple[int, str]:

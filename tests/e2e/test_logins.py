@@ -18,9 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.ship_stage import ROOT, Stage, build_kit_image
+from tests.e2e.ship_stage import ROOT, Stage, standing_stage
 from tests.e2e.terminal import Terminal
-from tests.lab import Lab, LabUnavailableError
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 HOSTS = (("near", "20.10"), ("far", "20.10"))
@@ -53,21 +52,10 @@ FAR = b"UsePAM yes\nKbdInteractiveAuthentication yes\nPasswordAuthentication no\
 @pytest.fixture(scope="module")
 def stage(docker_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("logins")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KIT_LAB_NAME", "logintest")
-        patch.setenv("KIT_LAB_STATE", str(folder / "lab"))
-        try:
-            lab = Lab.up(HOSTS)
-        except LabUnavailableError as error:
-            pytest.skip(str(error))
-        try:
-            for (host, _), settings in zip(HOSTS, (NEAR, FAR), strict=True):
-                lab.exec(host, ("sh", "-c", USERS), stdin=settings)
-            made = Stage(lab, docker_host, build_kit_image(docker_host), folder)
-            yield made
-            made.remove_images()
-        finally:
-            lab.down(purge=True)
+    with standing_stage(docker_host, folder, "logintest", HOSTS) as made:
+        for (host, _), settings in zip(HOSTS, (NEAR, FAR), strict=True):
+            made.lab.exec(host, ("sh", "-c", USERS), stdin=settings)
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,7 @@ import pytest
 
 from kit.bundle.docker_load import docker_load_chunks
 from kit.bundle.source import open_bundle
-from tests.e2e.ship_stage import KINDS, MIB, ROOT, Stage, build_kit_image, end, flip
-from tests.lab import Lab, LabUnavailableError
+from tests.e2e.ship_stage import KINDS, MIB, ROOT, Stage, end, flip, standing_stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 HOSTS = tuple(name for name, _ in KINDS)
@@ -23,19 +22,8 @@ CLASSIC = ("old", "mid")
 @pytest.fixture(scope="module")
 def stage(docker_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("ship")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KIT_LAB_NAME", "shiptest")
-        patch.setenv("KIT_LAB_STATE", str(folder / "lab"))
-        try:
-            lab = Lab.up(KINDS, disk="3G")
-        except LabUnavailableError as error:
-            pytest.skip(str(error))
-        try:
-            made = Stage(lab, docker_host, build_kit_image(docker_host), folder)
-            yield made
-            made.remove_images()
-        finally:
-            lab.down(purge=True)
+    with standing_stage(docker_host, folder, "shiptest", KINDS, disk="3G") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.ship_stage import MIB, ROOT, Stage, build_kit_image
-from tests.lab import Lab, LabUnavailableError, environment
+from tests.e2e.ship_stage import MIB, ROOT, Stage, standing_stage
+from tests.lab import environment
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 HOSTS = ("one", "two", "three", "four")
@@ -26,22 +26,11 @@ LAB = "chaintest"
 @pytest.fixture(scope="module")
 def stage(docker_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("chain")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KIT_LAB_NAME", LAB)
-        patch.setenv("KIT_LAB_STATE", str(folder / "lab"))
-        try:
-            lab = Lab.up(tuple((name, "20.10") for name in HOSTS))
-        except LabUnavailableError as error:
-            pytest.skip(str(error))
-        try:
-            made = Stage(lab, docker_host, build_kit_image(docker_host), folder)
-            made.shipped(made.definition(*HOSTS), made.pack("warm"))
-            for name in HOSTS:
-                lab.slow(name, rate=RATE)
-            yield made
-            made.remove_images()
-        finally:
-            lab.down(purge=True)
+    with standing_stage(docker_host, folder, LAB, tuple((name, "20.10") for name in HOSTS)) as made:
+        made.shipped(made.definition(*HOSTS), made.pack("warm"))
+        for name in HOSTS:
+            made.lab.slow(name, rate=RATE)
+        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.ship_stage import MIB, ROOT, Stage, build_kit_image
-from tests.lab import Lab, LabUnavailableError
+from tests.e2e.ship_stage import MIB, ROOT, Stage, standing_stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 FAR, GATE = "far", "gate"
@@ -22,19 +21,10 @@ PORT = 2222
 @pytest.fixture(scope="module")
 def stage(docker_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("lanes")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KIT_LAB_NAME", "lanesship")
-        patch.setenv("KIT_LAB_STATE", str(folder / "lab"))
-        try:
-            lab = Lab.up(((FAR, "20.10"), (GATE, "26.1")), disk="3G")
-        except LabUnavailableError as error:
-            pytest.skip(str(error))
-        try:
-            made = Stage(lab, docker_host, build_kit_image(docker_host), folder)
-            yield made
-            made.remove_images()
-        finally:
-            lab.down(purge=True)
+    with standing_stage(
+        docker_host, folder, "lanesship", ((FAR, "20.10"), (GATE, "26.1")), disk="3G"
+    ) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

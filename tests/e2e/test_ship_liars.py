@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.lies import AGENTS, LISTS, require_harmless, ship
-from tests.e2e.ship_stage import ROOT, Stage, build_kit_image
-from tests.lab import Lab, LabUnavailableError, environment
+from tests.e2e.ship_stage import ROOT, Stage, standing_stage
+from tests.lab import environment
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 HOST = "old"
@@ -27,19 +27,8 @@ SHELLS = {
 @pytest.fixture(scope="module")
 def stage(docker_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("liars")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KIT_LAB_NAME", "liartest")
-        patch.setenv("KIT_LAB_STATE", str(folder / "lab"))
-        try:
-            lab = Lab.up(((HOST, "20.10"),), disk="2G")
-        except LabUnavailableError as error:
-            pytest.skip(str(error))
-        try:
-            made = Stage(lab, docker_host, build_kit_image(docker_host), folder)
-            yield made
-            made.remove_images()
-        finally:
-            lab.down(purge=True)
+    with standing_stage(docker_host, folder, "liartest", ((HOST, "20.10"),), disk="2G") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
