@@ -1,7 +1,7 @@
 """Holding layers back until the engine has unpacked those below.
 
 A classic store spools every layer that it downloads until its turn comes: gigabytes beside the
-unpacked ones. Here no more of them is under way at once than there is to be room for.
+unpacked ones. Here no more bytes of them are under way at once than there is to be room for.
 """
 
 from __future__ import annotations
@@ -54,16 +54,17 @@ class LayerGate:
         order = tuple(self._sizes)
         return order[: order.index(digest)]
 
-    def _may_go(self, digest: str) -> bool:
+    def _may_go(self, digest: str, count: int) -> bool:
+        # Those below come whole, however much of them is out by now: nothing above may take their room.
         spooled = [self._sizes[other] for other in self._below(digest) if other not in self._done]
-        return self._ended or not spooled or sum(spooled) + self._sizes[digest] <= self._limit
+        return self._ended or not spooled or sum(spooled) + count <= self._limit
 
-    def wait(self, digest: str) -> None:
-        """Return when the layer may be served; at once for what is no layer."""
-        if digest not in self._sizes:
+    def wait(self, digest: str, count: int = 1) -> None:
+        """Return when the first `count` bytes of a layer may be served; at once for what is no layer."""
+        if not self._sizes.get(digest):
             return
         with self._changed:
-            while not self._may_go(digest):
+            while not self._may_go(digest, count):
                 heard = self._changed.wait(self._patience)
                 if not heard and self._passed.issuperset(self._below(digest)):
                     return

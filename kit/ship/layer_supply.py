@@ -96,9 +96,17 @@ class LayerSupply:
 
         Raises VerificationError when it does, or is damaged, TransferError when it cannot be read.
         """
+        sent = 0
         with self._noting():
-            yield from lawful_tar(self._plain(layer), self._name)
+            for piece in lawful_tar(self._plain(layer), self._name):
+                sent += len(piece)
+                self.may_go(layer.diff_id, sent)
+                yield piece
         self._given.add(layer.digest)
+
+    def may_go(self, digest: str, count: int) -> None:
+        """Return when the first `count` bytes of a layer may be out, as it is served."""
+        self._gate.wait(digest, count)
 
     def release(self, digest: str) -> None:
         """Return when the last bytes of what is served as it is stored may go out. Raises as `plain` does."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from kit.ship.layer_supply import LayerSupply
 
 _TLS_HELLO = b"\x16"
+_STEP = 1 << 20
+"""Bytes of a stored layer between two looks at whether the engine has room for more."""
 _LAST = 1 << 16
 """Bytes at the end of a stored layer that wait until it may be unpacked."""
 _OCTETS = "application/octet-stream"
@@ -141,8 +143,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         with supply.path(digest).open("rb") as file:
             held = max(start, size - _LAST)
-            if held > start:
-                self.connection.sendfile(file, start, held - start)
+            for offset in range(start, held, _STEP):
+                stop = min(offset + _STEP, held)
+                supply.may_go(digest, stop)
+                self.connection.sendfile(file, offset, stop - offset)
+            supply.may_go(digest, size)
             supply.release(digest)
             if size > held:
                 self.connection.sendfile(file, held, size - held)

@@ -8,9 +8,9 @@ LAYERS = tuple("sha256:" + letter * 64 for letter in "abcde")
 SIZES = dict.fromkeys(LAYERS, 10)
 
 
-def goes(gate: LayerGate, layer: str) -> bool:
-    """Whether the layer may be served within a moment."""
-    thread = threading.Thread(target=gate.wait, args=(layer,), daemon=True)
+def goes(gate: LayerGate, layer: str, count: int = 10) -> bool:
+    """Whether so many bytes of the layer may be served within a moment."""
+    thread = threading.Thread(target=gate.wait, args=(layer, count), daemon=True)
     thread.start()
     thread.join(0.05)
     return not thread.is_alive()
@@ -21,22 +21,31 @@ def test_as_many_layers_are_under_way_as_there_is_to_be_room_for() -> None:
     assert [goes(gate, layer) for layer in LAYERS] == [True, True, False, False, False]
 
 
+def test_a_layer_comes_as_far_as_there_is_room() -> None:
+    gate = LayerGate(SIZES, 24)
+    assert [goes(gate, LAYERS[2], count) for count in (1, 4, 5)] == [True, True, False]
+    assert not goes(gate, LAYERS[3], 1)
+    gate.finished("a" * 12)
+    assert [goes(gate, LAYERS[3], count) for count in (4, 5)] == [True, False]
+
+
 def test_an_unpacked_layer_lets_the_next_one_go() -> None:
     gate = LayerGate(SIZES, 20)
     gate.finished("a" * 12)
     assert [goes(gate, layer) for layer in LAYERS] == [True, True, True, False, False]
 
 
-def test_a_layer_larger_than_the_room_goes_alone() -> None:
+def test_a_layer_larger_than_the_room_waits_for_those_below() -> None:
     gate = LayerGate({**SIZES, LAYERS[1]: 100}, 20)
-    assert [goes(gate, layer) for layer in LAYERS] == [True, False, False, False, False]
+    assert [goes(gate, LAYERS[1], count) for count in (10, 11)] == [True, False]
     gate.finished("a" * 12)
-    assert [goes(gate, layer) for layer in LAYERS] == [True, True, False, False, False]
+    assert [goes(gate, LAYERS[1], count) for count in (11, 100)] == [True, True]
+    assert not goes(gate, LAYERS[2], 1)
 
 
 def test_a_waiting_layer_goes_as_soon_as_it_may() -> None:
     gate = LayerGate(SIZES, 20)
-    thread = threading.Thread(target=gate.wait, args=(LAYERS[2],), daemon=True)
+    thread = threading.Thread(target=gate.wait, args=(LAYERS[2], 10), daemon=True)
     thread.start()
     gate.finished("a" * 12)
     thread.join(5)
