@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from kit.bundle.compress_layers import plain_layer
+from kit.bundle.layer_law import lawful_tar
 from kit.bundle.tar_form import END, padded, tar_header
 
 if TYPE_CHECKING:
@@ -57,15 +58,17 @@ def docker_load_size(image: Image, *, packed: bool = False) -> int:
 def docker_load_chunks(source: BundleSource, image: Image, *, packed: bool = False) -> Iterator[bytes]:
     """Yield an archive that gives the engine the image under its identity tag.
 
-    With `packed`, layers stay zstd: engines from 25 on take them so. Raises VerificationError when a
-    blob is damaged; an engine has loaded nothing by then, because the archive is not ended.
+    With `packed`, layers stay zstd: engines from 25 on take them so, and nothing looks into them here.
+    Raises VerificationError when a blob is damaged or a layer holds what no layer should; an engine has
+    loaded nothing by then, because the archive is not ended.
     """
 
     def member(layer: Layer) -> tuple[Layer, int, Iterable[bytes]]:
         stored = source.read(layer.digest)
         if packed:
             return layer, layer.size, stored
-        return layer, layer.plain_size, plain_layer(stored, layer, source.where)
+        plain = plain_layer(stored, layer, source.where)
+        return layer, layer.plain_size, lawful_tar(plain, f"{source.where}: image {image.name}")
 
     layers = map(member, _distinct(image))
     return load_archive(image, (image.identity_tag,), source.read(image.config.digest), layers)

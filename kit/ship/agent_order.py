@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kit.bundle.digest import blob_of
 from kit.bundle.source import trusted_manifest
 from kit.errors import TransferError
+from kit.ship.early import NOTHING_EARLY, parse_early
 from kit.ship.served import Store
 from kit.ship.wanted import KIT_IMAGE, Wanted, images_of, trees_in
 from kit.signature.trust import NOTHING_DEMANDED
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from kit.bundle.manifest import FileTree, Image, Manifest
     from kit.bundle.source import BundleSource, Judge
+    from kit.ship.early import Early
     from kit.ship.plan import HostPlan
     from kit.signature.trust import Verdict
 
@@ -47,6 +49,8 @@ class Order:
     """Frame indexes that the host may lack, by digest, unproven."""
     left_out: frozenset[str] = frozenset()
     """Digests of layers that need not be here: the engine has them."""
+    early: Early = NOTHING_EARLY
+    """What the sender brought before this talk began."""
 
     @property
     def bundle(self) -> str:
@@ -106,6 +110,7 @@ def parse_order(request: dict[str, Any], judge: Judge = NOTHING_DEMANDED.judge) 
         indexes = {_text(key): base64.b64decode(text) for key, text in request["indexes"].items()}
         root, who = Path(_text(request["root"])), _text(request["who"])
         store = Store(bool(request["store"]["containerd"]), _text(request["store"]["version"]))
+        early = parse_early(request["early"]) if "early" in request else NOTHING_EARLY
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise TransferError(
             "a request that this kit does not understand",
@@ -125,4 +130,5 @@ def parse_order(request: dict[str, Any], judge: Judge = NOTHING_DEMANDED.judge) 
         images_of(manifest, loads),
         indexes,
         left_out,
+        early,
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kit.bundle.blob_store import BlobStore
 from kit.bundle.digest import blob_of, wrong_bytes
 from kit.errors import KitError, TransferError
+from kit.ship.agent_early import take_over
 from kit.ship.agent_load import load_images
 from kit.ship.agent_lock import held
 from kit.ship.agent_place import place_tree
@@ -71,12 +72,13 @@ def carry_out(
     with held(order.root, order.who), failures_kept(order):
         store = BlobStore(order.root)
         _remove_leftovers(store)
+        came = take_over(store, order.early)
         again = _missing_indexes(store, order)
         if again:
             return {"again": again}
         emit({"event": "phase", "phase": "assemble"})
         with Intake(store, _wanted(store, order), emit) as intake:
-            intake.begin(OlderFrames(store))
+            intake.begin(OlderFrames(store), came)
             emit({"event": "phase", "phase": "send"})
             loaded = _feed_and_load(order, engine, store, intake, emit, feed)
             emit({"event": "phase", "phase": "place"})

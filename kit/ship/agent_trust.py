@@ -14,6 +14,7 @@ from kit.bundle.digest import blob_of
 from kit.bundle.parse_manifest import parse_manifest
 from kit.errors import VerificationError
 from kit.ship.agent_order import Order, parse_order
+from kit.ship.have import POLICY
 from kit.signature.read_trust import read_rule
 from kit.signature.trust import Trust
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from kit.bundle.manifest import Manifest
 
-POLICY = "etc/trust.yaml"
 _FIX = "ship the newer bundle, or lift refuse_older in that file"
 
 

@@ -21,6 +21,11 @@ def store_of(facts: HostFacts) -> Store:
     return Store(facts.containerd_store, facts.engine_version or "")
 
 
+def stays_packed(store: Store) -> bool:
+    """Tell whether layers stay compressed in the archive."""
+    return store.takes_oci_archives or store.takes_zstd
+
+
 def archive_size(image: Image, store: Store) -> int:
     """Return the bytes of the archive."""
     if store.takes_oci_archives:
@@ -29,7 +34,11 @@ def archive_size(image: Image, store: Store) -> int:
 
 
 def archive_chunks(source: BundleSource, image: Image, store: Store) -> Iterator[bytes]:
-    """Yield the archive. Raises VerificationError when a blob is damaged, before the archive is whole."""
+    """Yield the archive.
+
+    Raises VerificationError, before the archive is whole, when a blob is damaged and, unless
+    `stays_packed`, when a layer holds what no layer should.
+    """
     if store.takes_oci_archives:
         return oci_archive_chunks(image, source.read)
     return docker_load_chunks(source, image, packed=store.takes_zstd)

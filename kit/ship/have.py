@@ -14,6 +14,7 @@ from kit.host.answers import marked_lines
 from kit.host.facts_script import END, JOBS, MACHINE, PRELUDE
 from kit.host.gather import ask
 from kit.host.parse_facts import parse_facts
+from kit.ship.early import EARLY_NAME
 from kit.ship.identity import SeenImage
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ INDEXES_LIMIT = 16 << 20
 ENGINE_LIMIT = 16 << 20
 """Most bytes that an engine is listened to about its images: a shell holds them all."""
 MOST_LAYERS = 1024
+POLICY = "etc/trust.yaml"
+"""Where under its root a host says what it demands of bundles."""
 _TEXT_LIMIT = 512
 """Most characters of an image's ID, tag or diffID."""
 _BLOCK_LIMIT = 1 << 20
@@ -42,13 +45,14 @@ list() {{
 }}
 (list blob blobs/sha256)
 (list partial partial)
+if [ -e "$root/{POLICY}" ] || [ -L "$root/{POLICY}" ]; then say policy 1; fi
 ids=$(engine image ls --no-trunc --quiet 2>/dev/null | head -c {ENGINE_LIMIT} | sort -u)
 stored=
 [ -n "$ids" ] &&
   stored=$(engine image inspect --format '{IMAGE_FORMAT}' $ids 2>/dev/null | head -c {ENGINE_LIMIT})
 printf '%s\n' "$stored"
 """
-"""Blobs, what there is of others, and the engine's images with their layers."""
+"""Blobs, what there is of others, whether a policy stands, and the engine's images with their layers."""
 
 INDEXES = rf"""
 lacks() {{
@@ -73,6 +77,7 @@ indexes() {{
 """Frame indexes of older layers and files that stand there, when something wanted does not."""
 
 _FILE = re.compile(rb"(blob|partial) ([0-9]{1,18}) ([0-9]{1,18}) ([0-9]{1,9}) \./([0-9a-f]{64})")
+_EARLY = re.compile(rb"partial ([0-9]{1,18}) ([0-9]{1,18}) ([0-9]{1,9}) \./" + EARLY_NAME.encode())
 _FRAMES = re.compile(rb"frames ([0-9a-f]{64}) ([A-Za-z0-9+/]*={0,2})")
 
 
@@ -87,6 +92,8 @@ class Have:
     images: tuple[SeenImage, ...] = ()
     indexes: Mapping[str, bytes] = field(default_factory=dict)
     """Digest -> frame index, of older blobs that are there; as the host gives them, to be parsed."""
+    judges: bool = False
+    """A policy of its own decides there what it takes."""
 
 
 def _texts(value: Any) -> tuple[str, ...]:
@@ -110,6 +117,10 @@ def _image(line: bytes) -> SeenImage | None:
     return SeenImage(words[1], tags, layers)
 
 
+def _on_disk(size: bytes, blocks: bytes, block: bytes) -> int:
+    return min(int(size), int(blocks) * min(int(block), _BLOCK_LIMIT))
+
+
 def _decoded(text: bytes) -> bytes | None:
     try:
         return base64.b64decode(text, validate=True)
@@ -125,14 +136,20 @@ def parse_have(lines: Iterable[bytes]) -> Have:
     blobs: dict[str, int] = {}
     partial: dict[str, int] = {}
     indexes: dict[str, bytes] = {}
-    images, left = [], INDEXES_LIMIT
+    images, left, judges = [], INDEXES_LIMIT, False
     for line in lines:
         if file := _FILE.fullmatch(line):
-            digest, size = "sha256:" + file[5].decode(), int(file[2])
+            digest = "sha256:" + file[5].decode()
             if file[1] == b"blob":
-                blobs[digest] = size
+                blobs[digest] = int(file[2])
             else:
-                partial[digest] = min(size, int(file[3]) * min(int(file[4]), _BLOCK_LIMIT))
+                partial[digest] = max(_on_disk(*file.groups()[1:4]), partial.get(digest, 0))
+        elif early := _EARLY.fullmatch(line):
+            # Its agent takes over the one that holds more.
+            digest = "sha256:" + early[5].decode()
+            partial[digest] = max(_on_disk(*early.groups()[:3]), partial.get(digest, 0))
+        elif line == b"policy 1":
+            judges = True
         elif line.startswith(b"stored "):
             image = _image(line)
             images += [image] if image else []
@@ -140,7 +157,7 @@ def parse_have(lines: Iterable[bytes]) -> Have:
             index = _decoded(frames[2]) or b""
             left -= len(index)
             indexes["sha256:" + frames[1].decode()] = index
-    return Have(blobs, partial, tuple(images), indexes)
+    return Have(blobs, partial, tuple(images), indexes, judges)
 
 
 def _lacks(tag: str, digests: Iterable[str]) -> str:

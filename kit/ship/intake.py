@@ -6,6 +6,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from kit.bundle.blob_store import writing
@@ -13,7 +14,7 @@ from kit.errors import KitError, TransferError
 from kit.ship.growing_blob import GrowingBlob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from kit.bundle.blob_store import BlobStore
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     Emit = Callable[[dict[str, Any]], None]
     Heard = Callable[[str, int, int], None]
 
+NOTHING_CAME: Mapping[str, FrameRanges] = MappingProxyType({})
 _HASHERS = 2
 """Blobs hashed at a time."""
 
@@ -70,19 +72,21 @@ class Intake:
         for growing in self._growing.values():
             growing.close()
 
-    def begin(self, older: OlderFrames) -> None:
-        """Find what killed ships left and what older blobs hold. Raises UnfitError, TransferError."""
+    def begin(self, older: OlderFrames, came: Mapping[str, FrameRanges] = NOTHING_CAME) -> None:
+        """Find what killed ships left and what older blobs hold. Raises UnfitError, TransferError.
+
+        `came` are frames that are known to have been written into `partial/`, by blob.
+        """
         with writing(self._store.partial):
             self._store.partial.mkdir(parents=True, exist_ok=True, mode=0o700)
         for digest, blob in self._blobs.items():
             if digest not in self._proven:
                 self._growing[digest] = GrowingBlob(partial_path(self._store, digest), blob)
-        missing = tuple(self._growing.values())
-        for _ in self._hashers.map(lambda growing: _prepare(growing, older), missing):
+        missing = tuple(self._growing.items())
+        for _ in self._hashers.map(lambda item: _prepare(item[1], older, came.get(item[0], ())), missing):
             pass
-        for digest, growing in self._growing.items():
-            if not growing.missing():
-                self._prove_soon(digest)
+        for digest in self._growing:
+            self._prove_soon(digest)
 
     def framed(self, digest: str) -> FramedBlob:
         """Return a wanted blob with its frames. Raises KeyError."""
@@ -183,7 +187,7 @@ class Intake:
             self._submit(self._hashers, self._hash, digest)
 
     def _prove_soon(self, digest: str) -> None:
-        """For a blob of which nothing is missing, an empty one too."""
+        """As far as it is here; an empty blob is here whole."""
         growing = self._growing[digest]
         if growing.claim() or not len(growing.framed):
             self._submit(self._hashers, self._hash, digest)
@@ -233,6 +237,11 @@ class Intake:
             os.link(self._store.path(blob.index.digest), path, follow_symlinks=False)
 
 
-def _prepare(growing: GrowingBlob, older: OlderFrames) -> None:
-    growing.find_present()
+def _prepare(growing: GrowingBlob, older: OlderFrames, came: FrameRanges) -> None:
+    if came and max(stop for _, stop in came) <= len(growing.framed):
+        # As with all frames that are told of, the sha256 of the whole finds it when they are not there.
+        for start, stop in came:
+            growing.mark(start, stop)
+    else:
+        growing.find_present()
     older.fill(growing)

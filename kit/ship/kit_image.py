@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kit.bundle.compress_layers import plain_layer
 from kit.bundle.digest import Hasher
 from kit.bundle.layer_law import check_layer_tar
 from kit.errors import EngineError, KitError, TransferError, UnfitError, UnreachableError, VerificationError
-from kit.ship.archive import archive_chunks, archive_size, store_of
+from kit.ship.archive import archive_chunks, archive_size, stays_packed, store_of
 from kit.ship.have import IMAGE_FORMAT, stored_images
+from kit.ship.head_start import HeadStart
 from kit.ship.identity import is_same, tagged
 from kit.ship.lane_feed import PIECE, ArchiveFeed
-from kit.ship.lanes import Lanes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kit.bundle.manifest import Image
     from kit.bundle.source import BundleSource
     from kit.host.facts import HostFacts
     from kit.host.port import Completed, Host
+    from kit.ship.early import Early
     from kit.ship.identity import SeenImage
     from kit.ship.lane_carrier import Heard
     from kit.ship.lanes import Destination
-    from kit.ship.served import Store
+    from kit.ship.record_queue import RecordQueue
 
 _PREPARE = 'umask 077 && mkdir -p -- "$1" "$1/partial" && chmod 700 -- "$1"'
 
@@ -42,20 +40,6 @@ while [ $((n * $2)) -lt "$size" ]; do
 done
 """
 _SHA256 = re.compile("[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class ArchiveMaker:
-    """Makes the archive of kit's image, the same bytes each time."""
-
-    source: BundleSource
-    image: Image
-    store: Store
-    size: int
-
-    def chunks(self) -> Iterator[bytes]:
-        """Yield it. Raises VerificationError when a blob is damaged, before the archive is whole."""
-        return archive_chunks(self.source, self.image, self.store)
 
 
 def _said(done: Completed) -> str:
@@ -75,38 +59,55 @@ def prepare_root(host: Host, root: str, user: str) -> None:
 
 
 def send_kit_image(
-    to: Destination, facts: HostFacts, source: BundleSource, image: Image, heard: Heard
-) -> None:
-    """Send kit's image as an archive, over lanes, and load it.
+    to: Destination, facts: HostFacts, source: BundleSource, image: Image, heard: Heard, ahead: RecordQueue
+) -> Early:
+    """Send kit's image as an archive, over lanes, and load it; return what came of `ahead` meanwhile.
 
     Its layers must hold nothing that no layer should. The archive's sha256 is compared before the
     engine sees it; what the engine then has is compared with the bundle. Raises VerificationError,
     TransferError, EngineError, UnreachableError.
     """
-    for layer in image.layers:
-        plain = plain_layer(source.read(layer.digest), layer, source.where)
-        check_layer_tar(plain, f"{source.where}: image {image.name}")
     store = store_of(facts)
+    if stays_packed(store):
+        _check_layers(source, image)
     size = archive_size(image, store)
     # The same archive has the same name, so that what a killed ship left of it counts.
     name = f"kit-image.{image.manifest.digest[7:19]}.{size}.tar"
+    path, hasher = f"{to.root}/partial/{name}", Hasher()
+    chunks = hasher.watch(archive_chunks(source, image, store))
+    feed = ArchiveFeed(name, chunks, size, _pieces_there(to.host, path))
+    going = HeadStart(feed, ahead, source)
     try:
-        _bring(to, facts, name, ArchiveMaker(source, image, store, size), heard)
+        with going.sent(to, heard):
+            _take_in(to.host, facts, image, path, hasher.digest)
+    except VerificationError:
+        if not feed.is_whole:
+            _forget(to.host, path)
+        raise
+    return going.early
+
+
+def _check_layers(source: BundleSource, image: Image) -> None:
+    for layer in image.layers:
+        plain = plain_layer(source.read(layer.digest), layer, source.where)
+        check_layer_tar(plain, f"{source.where}: image {image.name}")
+
+
+def _take_in(host: Host, facts: HostFacts, image: Image, path: str, digest: str) -> None:
+    try:
+        _load(host, facts, path, digest)
     except UnreachableError:
         raise
     except KitError:
         # Another ship, of the same image, may have had it loaded, and taken the archive away.
-        if not _is_loaded(to.host, facts, image):
+        if not _is_loaded(host, facts, image):
             raise
-    _require_loaded(to.host, facts, image)
+    _require_loaded(host, facts, image)
 
 
-def _bring(to: Destination, facts: HostFacts, name: str, make: ArchiveMaker, heard: Heard) -> None:
-    host, path, hasher = to.host, f"{to.root}/partial/{name}", Hasher()
-    feed = ArchiveFeed(name, hasher.watch(make.chunks()), make.size, _pieces_there(host, path))
-    Lanes(to, feed, replace(heard, wrote=feed.arrived)).send(feed)
+def _load(host: Host, facts: HostFacts, path: str, digest: str) -> None:
     try:
-        _compare(host, path, hasher.digest)
+        _compare(host, path, digest)
     except (VerificationError, TransferError):
         _forget(host, path)
         raise

@@ -74,6 +74,7 @@ class ArchiveFeed:
         self._there = there
         self._made = 0
         self._ended = False
+        self._broken = False
         self._pieces: dict[int, bytes] = {}
         self._back: deque[Record] = deque()
         self._lock = threading.Lock()
@@ -84,6 +85,12 @@ class ArchiveFeed:
         unmade = 0 if self._ended else max(self._size - self._made, 1)
         return unmade + sum(record.length for record in tuple(self._back))
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it lies on the host."""
+        with self._lock:
+            return self._ended and not self._broken and not self._pieces
+
     def take(self, most: int) -> Record | None:
         """Return the next record; None at the end. Raises what making the archive raises."""
         del most
@@ -91,13 +98,21 @@ class ArchiveFeed:
             if self._back:
                 return self._back.popleft()
             while not self._ended:
-                offset, piece = self._made, self._reader.read(PIECE)
+                offset, piece = self._made, self._next()
                 self._made += len(piece)
                 self._ended = not piece
                 if piece and not self._is_there(offset, piece):
                     self._pieces[offset] = piece
                     return Record(self._name, 0, 1, offset, len(piece))
             return None
+
+    def _next(self) -> bytes:
+        try:
+            return self._reader.read(PIECE)
+        except BaseException:
+            # Read on, what makes it would seem to have come to its end.
+            self._broken = True
+            raise
 
     def _is_there(self, offset: int, piece: bytes) -> bool:
         number = offset // PIECE

@@ -42,11 +42,14 @@ class Record:
     offset: int
     length: int
     """Bytes of the blob."""
+    name: str = ""
+    """The file in `partial/`, when it is not the blob's own."""
 
     @property
     def header(self) -> bytes:
         """The line that goes before its bytes."""
-        return f"{self.digest.removeprefix('sha256:')} {self.offset} {self.length}\n".encode()
+        name = self.name or self.digest.removeprefix("sha256:")
+        return f"{name} {self.offset} {self.length}\n".encode()
 
 
 def lane_argv(root: str) -> Argv:

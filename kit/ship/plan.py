@@ -76,6 +76,8 @@ class HostPlan:
     """Room needed in the engine's data folder, at the worst moment."""
     left_out: frozenset[str] = frozenset()
     """Digests of layers that are not sent because the engine has them."""
+    judges: bool = False
+    """The host's own policy decides whether it takes the bundle."""
 
     @property
     def send_bytes(self) -> int:
@@ -207,6 +209,7 @@ def plan_host(
         ),
         engine_bytes=sum(stays for stays, _ in rooms) + max(twice for _, twice in rooms),
         left_out=left_out,
+        judges=have.judges,
     )
 
 

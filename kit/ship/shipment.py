@@ -15,7 +15,9 @@ from kit.host.checks import Needs, check, require_fit
 from kit.ship.agent_order import order_document
 from kit.ship.archive import store_of
 from kit.ship.chain_place import ALONE
+from kit.ship.early import NOTHING_EARLY
 from kit.ship.have import ask_host
+from kit.ship.head_start import nothing_ahead, sent_ahead
 from kit.ship.kit_image import prepare_root, send_kit_image
 from kit.ship.lane_carrier import Heard
 from kit.ship.lanes import destination
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from kit.progress import HostProgress
     from kit.project.model import HostSpec
     from kit.ship.chain_place import Place
+    from kit.ship.early import Early
     from kit.ship.plan import FramesOf
     from kit.ship.wanted import Wanted
 
@@ -193,12 +196,9 @@ class Shipment:
     def _round(self, planned: PlannedHost, *, last: bool) -> dict[str, Any] | None:
         """Return the agent's receipt, or None when the host must be planned for again."""
         plan = planned.plan
-        if plan.sends_kit:
-            heard = Heard(self._advance, lambda _: None, self.progress.note)
-            to = destination(self.host, self.spec.root, planned.facts)
-            send_kit_image(to, planned.facts, self.source, plan.kit, heard)
+        early = self._send_kit(planned) if plan.sends_kit else NOTHING_EARLY
         try:
-            result = self._send(planned)
+            result = self._send(planned, early)
         except VerificationError:
             if not self._accepted:
                 raise  # The host refuses the bundle itself; sending it again changes nothing.
@@ -208,10 +208,19 @@ class Shipment:
             return None
         return None if result.get("again") else result
 
-    def _send(self, planned: PlannedHost) -> dict[str, Any]:
+    def _send_kit(self, planned: PlannedHost) -> Early:
+        plan, facts = planned.plan, planned.facts
+        # In a chain, the hosts agree first on who gets what from here.
+        ahead = sent_ahead(plan, facts, self.source) if self.place is ALONE else nothing_ahead()
+        heard = Heard(self._advance, lambda _: None, self.progress.note)
+        to = destination(self.host, self.spec.root, facts)
+        return send_kit_image(to, facts, self.source, plan.kit, heard, ahead)
+
+    def _send(self, planned: PlannedHost, early: Early) -> dict[str, Any]:
         plan = planned.plan
         self._accepted = False
         request = order_document(plan, store_of(planned.facts), self.source, who())
+        request["early"] = early.document
         self._advance(sum(index.size for index in plan.indexes))
         to = destination(self.host, self.spec.root, planned.facts)
         news = News(self._carried, self._needs, self.progress.note)

@@ -82,7 +82,9 @@ class Harm:
         listed = self.host.shell.ask(f"cd {ROOT}/partial && stat -c '%s %n' *").text.splitlines()
         rows = [line.split() for line in listed]
         grown = [
-            (int(row[0]), row[1]) for row in rows if len(row) == 2 and len(row[1]) == 64 and row[0] != "0"
+            (int(row[0]), row[1])
+            for row in rows
+            if len(row) == 2 and len(row[1].rpartition(".")[2]) == 64 and row[0] != "0"
         ]
         for size, name in self.chance.choices(grown, [size for size, _ in grown], k=20) if grown else ():
             place = self.chance.randrange(size)

@@ -15,6 +15,7 @@ from kit.bundle.source import open_bundle
 from kit.errors import EngineError, VerificationError
 from kit.ship.agent_load import load_images
 from kit.ship.engine_port import PullStatus
+from kit.ship.head_start import nothing_ahead
 from kit.ship.identity import SeenImage
 from kit.ship.kit_image import send_kit_image
 from kit.ship.lane_carrier import Heard
@@ -106,7 +107,7 @@ def test_an_image_that_an_engine_has_unpacked_in_another_form_is_looked_into_as_
 
 
 @pytest.mark.parametrize("name", ["hard link above", "a disk", "more than it says"])
-def test_kits_own_image_is_looked_into_before_it_is_sent(tmp_path: Path, name: str) -> None:
+def test_kits_own_image_is_looked_into_before_it_is_loaded(tmp_path: Path, name: str) -> None:
     if name in LAWLESS:
         folder = forged_image(tmp_path / "bundle", LAWLESS[name], name="kit")
     else:
@@ -116,5 +117,6 @@ def test_kits_own_image_is_looked_into_before_it_is_sent(tmp_path: Path, name: s
     heard = Heard(lambda _: None, lambda _: None, lambda _: None)
     to = destination(host, str(host.root), host_facts())
     with pytest.raises(VerificationError):
-        send_kit_image(to, host_facts(), source, source.manifest.images[0], heard)
-    assert not host.commands
+        send_kit_image(to, host_facts(), source, source.manifest.images[0], heard, nothing_ahead())
+    assert not [argv for argv in host.commands if argv[0] == "docker"]
+    assert host.files() == set()

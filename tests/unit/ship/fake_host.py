@@ -119,6 +119,8 @@ class FakeHost:
         for kind, path in self._blobs():
             status = path.stat()
             yield f"kit:{kind} {status.st_size} {status.st_blocks} 512 ./{path.name}"
+        if (self.root / have.POLICY).exists():
+            yield "kit:policy 1"
         yield from (_image_line(image) for image in self.engine.images.values())
 
     def _indexes(self) -> list[str]:

@@ -38,6 +38,9 @@ kit:end 1
     )
 
 
+EARLY = ((500, A), (700, f"early.0123abcd.{A}"), (600, f"early.ffffffff.{A}"), (30, f"early.0123abcd.{B}"))
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -47,6 +50,9 @@ kit:end 1
         f"kit:blob 12 8 512 ./../{A}",
         f"kit:blob 12 8 512 ./{A.upper()}",
         f"kit:blob 12 8 512 ./{A}\r",
+        f"kit:blob 12 8 512 ./early.0123abcd.{A}",
+        f"kit:partial 12 8 512 ./early.0123abcd/../{A}",
+        f"kit:partial 12 8 512 ./early.0123abcg.{A}",
         "kit:stored sha256:1 {broken [",
         "kit:stored sha256:1",
         'kit:stored sha256:1 {"a":1} []',
@@ -66,6 +72,17 @@ def test_other_lines_are_passed_over(line: str) -> None:
 def test_a_partial_blob_counts_by_what_is_on_the_disk_and_never_more_than_its_size() -> None:
     assert have_in(f"kit:partial 5 8 512 ./{A}").partial == {"sha256:" + A: 5}
     assert have_in(f"kit:partial 5000000 {'9' * 18} {'9' * 9} ./{A}").partial == {"sha256:" + A: 5_000_000}
+
+
+def test_a_host_with_a_policy_of_its_own_says_so() -> None:
+    assert have_in("kit:policy 1").judges
+    assert not have_in("kit:policy 10").judges
+
+
+def test_what_came_ahead_of_an_agent_counts_as_well_and_the_most_of_one_blob_counts() -> None:
+    lines = [f"kit:partial {size} 8000 512 ./{name}" for size, name in EARLY]
+    for order in (lines, lines[::-1]):
+        assert have_in("\n".join(order)).partial == {"sha256:" + A: 700, "sha256:" + B: 30}
 
 
 def test_indexes_beyond_what_was_asked_for_are_not_kept() -> None:

@@ -13,7 +13,7 @@ from kit.bundle.blob_store import BlobStore
 from kit.bundle.digest import blob_of
 from kit.bundle.frame_index import dump_index, piece_of
 from kit.errors import TransferError, VerificationError
-from kit.ship.framed import FramedBlob, framed, one_frame
+from kit.ship.framed import FramedBlob, FrameRanges, framed, one_frame
 from kit.ship.intake import Intake, frames_path, partial_path
 from kit.ship.older_frames import OlderFrames
 
@@ -240,3 +240,37 @@ def test_a_large_blob_of_noise_from_two_writers(store: BlobStore) -> None:
         intake.settle()
         assert intake.need() == {}
     assert store.path(blob.blob.digest).read_bytes() == b"".join(pieces)
+
+
+def begun(store: BlobStore, blob: FramedBlob, data: bytes, came: FrameRanges) -> Intake:
+    """An intake of a blob whose file has something in it already, some of which is known."""
+    partial_path(store, blob.blob.digest).write_bytes(data)
+    intake = Intake(store, (blob,), lambda _: None)
+    intake.begin(OlderFrames(store), {blob.blob.digest: came})
+    return intake
+
+
+def test_frames_that_are_known_to_have_come_are_not_asked_for(store: BlobStore, blob: FramedBlob) -> None:
+    with begun(store, blob, b"".join(PIECES[:3]), ((0, 2),)) as intake:
+        assert intake.need() == {blob.blob.digest: ((2, 8),)}
+    with begun(store, blob, b"".join(PIECES), ((0, 8),)) as intake:
+        intake.settle()
+        intake.wait(blob.blob.digest)
+        assert intake.need() == {}
+
+
+def test_frames_that_are_said_to_have_come_and_did_not_are_asked_for(
+    store: BlobStore, blob: FramedBlob
+) -> None:
+    data = b"".join(PIECES[:3]) + bytes(SIZE)
+    with begun(store, blob, data, ((0, 8),)) as intake:
+        intake.settle()
+        assert intake.need() == {blob.blob.digest: ((3, 8),)}
+
+
+def test_of_a_blob_with_fewer_frames_than_are_told_of_each_is_looked_at(
+    store: BlobStore, blob: FramedBlob
+) -> None:
+    for told in (((0, 9),), ((0, 9), (3, 4))):
+        with begun(store, blob, b"".join(PIECES[:3]), told) as intake:
+            assert intake.need() == {blob.blob.digest: ((3, 8),)}

@@ -8,6 +8,7 @@ import pytest
 from kit.bundle.source import BundleSource
 from kit.errors import EngineError, TransferError, UnreachableError, VerificationError
 from kit.host.port import Argv, Completed
+from kit.ship.head_start import nothing_ahead
 from kit.ship.kit_image import send_kit_image
 from kit.ship.lane_carrier import Heard
 from kit.ship.lanes import destination
@@ -55,7 +56,8 @@ def send(host: FakeHost, source: BundleSource) -> int:
     image = source.manifest.image("kit")
     assert image is not None
     to = destination(host, str(host.root), host_facts())
-    send_kit_image(to, host_facts(), source, image, Heard(sent.append, lambda _: None, lambda _: None))
+    heard = Heard(sent.append, lambda _: None, lambda _: None)
+    send_kit_image(to, host_facts(), source, image, heard, nothing_ahead())
     return sum(sent)
 
 

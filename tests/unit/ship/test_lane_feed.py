@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import pytest
 
+from kit.errors import VerificationError
 from kit.ship.lane_feed import PIECE, SLICE, ArchiveFeed
 from kit.ship.lane_script import Record
 
@@ -91,3 +93,29 @@ def test_a_piece_is_told_of_in_slices() -> None:
     feed.give(FakeLane(), record, sent.append)  # type: ignore[arg-type]
     assert set(sent) == {SLICE}
     assert sum(sent) == PIECE
+
+
+def test_it_is_whole_when_its_end_is_known_and_every_piece_lies_there() -> None:
+    feed = ArchiveFeed("kit-image.tar", chunks(), len(DATA))
+    records = [record for _ in range(3) if (record := feed.take(1)) is not None]
+    assert not feed.is_whole
+    assert feed.take(1) is None
+    for record in records:
+        assert not feed.is_whole
+        feed.arrived(record)
+    assert feed.is_whole
+
+
+def test_an_archive_that_cannot_be_made_to_its_end_is_never_whole() -> None:
+    def damaged() -> Iterator[bytes]:
+        yield DATA[:PIECE]
+        raise VerificationError("damaged", where="bundle")
+
+    feed = ArchiveFeed("kit-image.tar", damaged(), len(DATA))
+    record = feed.take(1)
+    assert record is not None
+    feed.arrived(record)
+    with pytest.raises(VerificationError):
+        feed.take(1)
+    assert feed.take(1) is None
+    assert not feed.is_whole
