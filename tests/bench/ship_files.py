@@ -16,7 +16,7 @@ MODEL_BYTES = int(os.environ.get("KIT_BENCH_MODEL_BYTES", str(4000 * MB)))
 LINE_BYTES = 200 * MB
 FAN_BYTES = 500 * MB
 LINE = {"rate": "1gbit", "delay": "88ms", "loss": "0.1%"}
-"""Cubic is pinned and offloads are off on both ends (tests/lab/shaping.py)."""
+"""Cubic is pinned and offloads are off on both ends of a line that loses (tests/lab/shaping.py)."""
 FAN_RATE = "200mbit"
 
 

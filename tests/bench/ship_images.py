@@ -91,7 +91,7 @@ class ImageBench:
         tar, scene = self.saved, self.scene
         try:
             return scene.bash(
-                f"docker save -o {tar} {self.image} && gzip -1 -f {tar} && "
+                f"docker save -o {tar} {self.image} && gzip -f {tar} && "
                 f"scp -q {scene.ssh} {tar}.gz {USER}@{HOST}:{ELSEWHERE}/ && "
                 + self.on_host(f"docker load -q -i {ELSEWHERE}/{tar.name}.gz")
             )
@@ -129,7 +129,7 @@ def first_rows(bench: ImageBench) -> list[Row]:
         seconds_row(
             "… against the how-tos' way",
             best["kit"],
-            "docker save, gzip -1, scp, load",
+            "docker save, gzip, scp, load",
             best["files"],
             "≤ 0.45",
         ),

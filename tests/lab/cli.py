@@ -88,7 +88,8 @@ def _restore(arguments: argparse.Namespace) -> None:
 def _slow(arguments: argparse.Namespace) -> None:
     shape = parse_shape(arguments.rate, arguments.delay, arguments.loss)
     slow(lab_folders(), _host(arguments), shape)
-    print(f"{arguments.name}: {shape}; TCP cubic on both ends, offloads off", file=sys.stderr)
+    cut = ", offloads off" if shape.cuts_frames else ""
+    print(f"{arguments.name}: {shape}; TCP cubic on both ends{cut}", file=sys.stderr)
 
 
 def _fill(arguments: argparse.Namespace) -> None:

@@ -1,7 +1,9 @@
 """A host's link made slow: rate by tc's token bucket, loss by nft, delay by a relay, each way alike.
 
-What is measured through such a link: TCP cubic on both ends (links.py pins it by route), frames cut to the
-MTU before they arrive (segmentation offload off on the link), a queue of 50 ms before the bottleneck.
+What is measured through such a link: TCP cubic on both ends (links.py pins it by route), a queue of 50
+ms before the bottleneck. Where frames get lost or late they are cut to the MTU first (segmentation
+offload off on the link); where only the rate is held they are not: cutting them, once for each host,
+takes what two cores have.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ UNITS = {"kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
 QUEUE = "50ms"
 BURST_SECONDS = 0.002
 SMALLEST_BURST = 3200
+LARGEST_FRAME = 80_000
+"""64 KiB, and a header for each part of it, as tc counts them; a smaller bucket would cut such frames."""
 LOSS_STEPS = 1_000_000
 
 
@@ -41,6 +45,11 @@ class Shape:
     """Added to the round trip, in seconds; half of it each way."""
     loss: float = 0.0
     """Part of the frames that get lost, each way, 0 to 1."""
+
+    @property
+    def cuts_frames(self) -> bool:
+        """Whether what passes are frames of the MTU, as what they are lost by is counted."""
+        return bool(self.delay or self.loss)
 
     def __str__(self) -> str:
         rate = f"{self.bits_per_second / 1e6:g} Mbit/s" if self.bits_per_second else ""
@@ -66,9 +75,10 @@ def slow(folders: Folders, host: LabHost, shape: Shape) -> None:
     full_speed(folders, host)
     for netns, device in _ends(host):
         inside = ("nsenter", f"--net={NAMED / netns}")
-        run(*inside, "ethtool", "-K", device, "tso", "off", "gso", "off", "gro", "off")
+        if shape.cuts_frames:
+            run(*inside, "ethtool", "-K", device, "tso", "off", "gso", "off", "gro", "off")
         if shape.bits_per_second:
-            run(*inside, "tc", "qdisc", "add", "dev", device, "root", *_bucket(shape.bits_per_second))
+            run(*inside, "tc", "qdisc", "add", "dev", device, "root", *_bucket(shape))
         if shape.loss:
             run(*inside, "nft", "-f", "-", stdin=_loss_rules(device, shape.loss).encode())
     if shape.delay:
@@ -86,7 +96,7 @@ def full_speed(folders: Folders, host: LabHost) -> None:
         inside = ("nsenter", f"--net={NAMED / netns}")
         try_run(*inside, "tc", "qdisc", "delete", "dev", device, "root")
         try_run(*inside, "nft", "delete", "table", "netdev", f"kitlab_{device}")
-        run(*inside, "ethtool", "-K", device, "tso", "on", "gso", "on")
+        run(*inside, "ethtool", "-K", device, "tso", "on", "gso", "on", "gro", "on")
     _note(folders, host).unlink(missing_ok=True)
 
 
@@ -105,8 +115,9 @@ def _ends(host: LabHost) -> tuple[tuple[str, str], ...]:
     return ((SWITCH, port_of(host)), (netns_of(host.name), "eth0"))
 
 
-def _bucket(bits: int) -> tuple[str, ...]:
-    burst = max(SMALLEST_BURST, int(bits / 8 * BURST_SECONDS))
+def _bucket(shape: Shape) -> tuple[str, ...]:
+    bits = shape.bits_per_second
+    burst = max(SMALLEST_BURST if shape.cuts_frames else LARGEST_FRAME, int(bits / 8 * BURST_SECONDS))
     return ("tbf", "rate", f"{bits}bit", "burst", f"{burst}b", "latency", QUEUE)
 
 
