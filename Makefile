@@ -5,6 +5,8 @@ BIN := .venv/bin
 PY := $(BIN)/python
 # More than 2 processors have work for: many of the fast tests wait for a clock or a line.
 WORKERS ?= 4
+# Where no compiled files are kept, each of the many processes of the tests compiles kit, and rewrites every test, anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup lab-setup demo test test-fast test-slow test-lab test-e2e test-wheel test-cu126 lint fuzz bench bench-pack bench-ship bench-builds lab lab-down locks clean
 .DEFAULT_GOAL := help

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from jsonschema import Draft7Validator
 
 from kit.data_files import data_folder
 from kit.jobs.make_launch import make_launch
@@ -20,6 +19,8 @@ from tests.unit.jobs.launch_factories import RUN_ID, context_of, document, file_
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from jsonschema import Draft7Validator
 
     from kit.jobs.launch import HostLaunch
     from tests.lab import Lab
@@ -32,6 +33,9 @@ AWKWARD = "$HOME ${X:-y} \"q\" 'p' \\ {{ j }}\n第二行: # no"
 
 @cache
 def _validator(name: str) -> Draft7Validator:
+    # It takes seconds, and every worker collects every file.
+    from jsonschema import Draft7Validator
+
     return Draft7Validator(json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8")))
 
 

@@ -1,4 +1,7 @@
-"""Models of a bundle as the CNCF ModelPack project's schema and a client of others see them."""
+"""Models of a bundle as the CNCF ModelPack project's schema and a client of others see them.
+
+Both are imported where they are used: they take seconds, and every worker collects every file.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator, ValidationError
-from modelpack_client import ModelPackClient
-from modelpack_client.constants import MODEL_LAYER_MEDIA_TYPES, OCI_MANIFEST_MEDIA_TYPE
-from modelpack_client.errors import InvalidModelPackError
-from modelpack_client.schema import CONFIG_SCHEMA
 
 from kit.bundle.source import BundleSource
 from tests.unit.bundle.factories import local_tree, packed_bundle
@@ -43,6 +41,8 @@ class Registry:
     """A read-only registry on loopback, made of a bundle's blobs. `spoil` changes what it serves."""
 
     def __init__(self, source: BundleSource) -> None:
+        from modelpack_client.constants import OCI_MANIFEST_MEDIA_TYPE
+
         self.spoil: dict[str, bytes] = {}
         registry = self
 
@@ -88,10 +88,15 @@ def registry(source: BundleSource) -> Iterator[Registry]:
 
 
 def pull(registry: Registry, name: str, out: Path) -> Any:
+    from modelpack_client import ModelPackClient
+
     return ModelPackClient(insecure=True).pull(f"{registry.address}/kit/model:{name}", out)
 
 
 def test_configs_hold_against_the_official_schema(source: BundleSource) -> None:
+    from jsonschema import Draft202012Validator, ValidationError
+    from modelpack_client.schema import CONFIG_SCHEMA
+
     validator = Draft202012Validator(CONFIG_SCHEMA)
     for tree in source.manifest.trees:
         config = json.loads(blob(source, tree.config.digest))
@@ -102,6 +107,8 @@ def test_configs_hold_against_the_official_schema(source: BundleSource) -> None:
 
 
 def test_every_file_has_a_media_type_of_the_specification(source: BundleSource) -> None:
+    from modelpack_client.constants import MODEL_LAYER_MEDIA_TYPES
+
     for tree in source.manifest.trees:
         manifest = json.loads(blob(source, tree.manifest.digest))
         assert {layer["mediaType"] for layer in manifest["layers"]} <= MODEL_LAYER_MEDIA_TYPES
@@ -120,6 +127,8 @@ def test_a_client_of_others_pulls_every_file(
 def test_that_client_would_refuse_another_artifact(
     registry: Registry, source: BundleSource, tmp_path: Path
 ) -> None:
+    from modelpack_client.errors import InvalidModelPackError
+
     tree = source.manifest.trees[0]
     manifest = json.loads(blob(source, tree.manifest.digest))
     registry.spoil[tree.manifest.digest] = json.dumps({**manifest, "artifactType": "x/y"}).encode()
