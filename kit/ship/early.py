@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EARLY_NAME = r"early\.([0-9a-f]{8})\.([0-9a-f]{64})"
 """Run, and the blob's sha256. The script that asks what a host has lists it: it begins with a hex digit."""
-_RUN = re.compile("[0-9a-f]{8}")
+_RUN = re.compile("([0-9a-f]{8})?")
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
 
@@ -53,7 +53,7 @@ NOTHING_EARLY = Early()
 def parse_early(document: Any) -> Early:
     """Return what a request tells. Raises ValueError, TypeError, KeyError, AttributeError."""
     run = document["run"]
-    if run and not _RUN.fullmatch(run):
+    if not _RUN.fullmatch(run):
         raise ValueError(f"{run!r:.40} names no run")
     frames = {digest: tuple(map(_range, ranges)) for digest, ranges in document["frames"].items()}
     if not all(map(_DIGEST.fullmatch, frames)):

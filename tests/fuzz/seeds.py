@@ -19,6 +19,7 @@ from kit.sbom.layer_records import LayerRecords
 from kit.sbom.package import Distribution, Package
 from kit.sbom.records_json import dump_records
 from kit.ship.chain_wire import Want, alive, frame_message, hello, want_message
+from kit.ship.early import Early
 from kit.signature.seen import SeenBundle, SeenBundles, dump_seen
 from tests.factories import project_document
 from tests.fuzz.bundle_readers import SAVED_LAYER
@@ -71,7 +72,9 @@ def _order(source: BundleSource) -> bytes:
         "images": [image.name for image in manifest.images],
         "trees": [[tree.kind, tree.name] for tree in manifest.trees],
         "loads": [image.name for image in manifest.images],
+        "left_out": [],
         "indexes": {manifest.blobs[0].digest: "AAAA"},
+        "early": Early("0123abcd", {manifest.blobs[0].digest: ((0, 1),)}).document,
     }
     return json.dumps(document).encode()
 

@@ -42,6 +42,7 @@ def test_what_is_told_is_what_is_heard(early: Early) -> None:
         {"run": "", "frames": []},
         {"run": "../../..", "frames": {}},
         {"run": 5, "frames": {}},
+        {"run": None, "frames": {}},
         {"run": "0123abcd", "frames": {"sha256:../x": [[0, 1]]}},
         {"run": "0123abcd", "frames": {A: [[0]]}},
         {"run": "0123abcd", "frames": {A: [[1, 1]]}},
