@@ -45,14 +45,15 @@ class Notes(NoProgress):
 
 
 def stand_in_recipe(name: str) -> Recipe:
-    """Return an image's recipe with what can be had anywhere: the root of stack cpu as its base, and PyPI's
-    torch where the lock is pending (its requirements name CUDA 12.4; the locked 12.6 libraries stay)."""
+    """Return an image's recipe with what can be had anywhere: the root of stack cpu's train image as its
+    base, and PyPI's torch where the lock is pending (its requirements name CUDA 12.4; the locked 12.6
+    libraries stay)."""
     stack = find_stack("cu126")
     rule = stack.image(name)
     root = find_stack("cpu").image("train")
     assert isinstance(rule, BuiltImage)
     assert isinstance(root, BuiltImage)
-    NOT_HAD.add(f"{name}: base {rule.base.reference}, the root of stack cpu stands for it")
+    NOT_HAD.add(f"{name}: base {rule.base.reference}, the root of stack cpu's train image stands for it")
     rule = replace(rule, base=root.base, devel=None)
     lock = read_packages(rule, stack)
     if not lock.pending:

@@ -23,11 +23,18 @@ def test_both_stacks_have_the_images_that_kit_yaml_may_ask_for() -> None:
     assert gpu == {"kit", "train", "serve", "serve-sglang", "data"}
 
 
-def test_images_of_stack_cpu_share_one_root() -> None:
-    rules = [find_stack("cpu").image(name) for name in ("kit", "train", "serve")]
-    roots = {rule.base for rule in rules if isinstance(rule, BuiltImage)}
-    assert len(roots) == 1
-    assert isinstance(roots.pop(), Debootstrap)
+def test_what_computes_on_stack_cpu_shares_one_root() -> None:
+    train, serve = (find_stack("cpu").built_image(name).base for name in ("train", "serve"))
+    assert isinstance(train, Debootstrap)
+    assert train == serve
+
+
+def test_kits_own_root_holds_no_compiler() -> None:
+    own, train = (find_stack("cpu").built_image(name).base for name in ("kit", "train"))
+    assert isinstance(own, Debootstrap)
+    assert isinstance(train, Debootstrap)
+    assert set(own.packages) < set(train.packages)
+    assert not {"g++", "gcc", "python3-dev"} & set(own.packages)
 
 
 def test_operators_are_compiled_for_the_stack_with_gpus_alone() -> None:
