@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,9 +119,19 @@ class Stage:
         train = busybox_image(self.engine, f"ship-test-{name}", name.encode())
         self.tags.append(train)
         images = (("kit", self.kit_image), ("train", train))
+        bundle = shutil.copytree(self._packed_kit(), made / "bundle")
         request = PackRequest(name, "cpu", b"{}\n", "2026-05-01T12:30:00Z", images, (model, data))
-        pack_bundle(request, DockerEngine(self.engine), FolderTarget(made / "bundle"), NoProgress())
-        return made / "bundle"
+        pack_bundle(request, DockerEngine(self.engine), FolderTarget(bundle), NoProgress())
+        return bundle
+
+    def _packed_kit(self) -> Path:
+        """Return a bundle of kit's image alone: what begins as a copy of it need not pack that again."""
+        bundle = self.folder / "kit-alone"
+        if not bundle.exists():
+            images = (("kit", self.kit_image),)
+            request = PackRequest("kit-alone", "cpu", b"{}\n", "2026-05-01T12:30:00Z", images, ())
+            pack_bundle(request, DockerEngine(self.engine), FolderTarget(bundle), NoProgress())
+        return bundle
 
     def remove_images(self) -> None:
         """Leave the engine as it was."""
