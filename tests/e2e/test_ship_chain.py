@@ -18,8 +18,8 @@ from tests.lab import environment
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 HOSTS = ("one", "two", "three", "four")
-RATE = "200mbit"
-SIZE = 120_000_000
+RATE = "100mbit"
+SIZE = 60_000_000
 LAB = "chaintest"
 
 
@@ -172,7 +172,7 @@ def test_a_host_that_is_dead_from_the_start_is_passed_by(stage: Stage) -> None:
 def test_a_host_that_dies_on_the_way_is_passed_by(stage: Stage, how: str) -> None:
     bundle = packed(stage, 14 if how == "agent killed" else 15)
     going = Running(stage, bundle, HOSTS)
-    wait_for(stage, bundle, "two", 20 * MIB)
+    wait_for(stage, bundle, "two", 10 * MIB)
     if how == "agent killed":
         stage.sh("two", "docker kill $(docker ps -q)")
     else:
@@ -198,7 +198,7 @@ def test_a_host_that_dies_on_the_way_is_passed_by(stage: Stage, how: str) -> Non
 
 def test_a_slow_host_holds_nobody_up(stage: Stage) -> None:
     bundle = packed(stage, 16)
-    stage.lab.slow("two", rate="20mbit")
+    stage.lab.slow("two", rate="10mbit")
     ran = run(stage, bundle, *HOSTS)
     assert ran.status == 0
     assert_arrived(stage, bundle, *HOSTS)
