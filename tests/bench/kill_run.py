@@ -148,3 +148,5 @@ def _raise_again(host: KillHost) -> None:
     """Start whatever of a host does not run."""
     Lab.up(((host.name, host.engine),), disk=DISK if host.has_disk else "")
     host.lab.restore(host.name)
+    if host.has_disk:
+        host.lab.empty(host.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tests.lab.errors import LabError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 FILLER = "aisys/.filler"
 MEGABYTE = 1_000_000
+TRIES = 5
 
 
 def fill(host: LabHost, leave_megabytes: int) -> int:
@@ -20,10 +22,12 @@ def fill(host: LabHost, leave_megabytes: int) -> int:
     if not host.disk:
         raise LabError(f"{host.name} has no disk of its own to fill: `down`, then `up --host … --disk 2G`")
     path = file_system_of(host.name) / FILLER
-    path.unlink(missing_ok=True)
-    free = _free(host)
     with path.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(1, free - leave_megabytes * MEGABYTE))
+        for _ in range(TRIES):
+            more = _free(host) - leave_megabytes * MEGABYTE
+            with suppress(OSError):  # whoever writes there meanwhile has taken the room
+                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size + max(more, 1))
+                break
     return _free(host)
 
 
