@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.demo import ask_base, learn
+from tests.e2e.demo import learn
 from tests.e2e.journey import right_answers
 
 if TYPE_CHECKING:
@@ -30,11 +30,7 @@ def _engine_stage(journey: Journey, job: str) -> int:
     return int(json.loads(text)["zero_optimization"]["stage"])
 
 
-def test_the_base_model_knows_none_of_the_answers(journey: Journey) -> None:
-    assert right_answers(ask_base(journey)) == 0
-
-
-def test_a_host_serves_by_itself_with_the_kit_that_was_shipped_to_it(journey: Journey) -> None:
+def test_a_host_serves_the_base_model_by_itself_which_knows_none_of_the_answers(journey: Journey) -> None:
     def stay_here(document: dict[str, Any]) -> None:
         document["hosts"] = {"gpu1": {"address": "local", "root": "/aisys/kit"}}
         document["jobs"] = {"serve-base": document["jobs"]["serve-base"]}
@@ -49,6 +45,11 @@ def test_a_host_serves_by_itself_with_the_kit_that_was_shipped_to_it(journey: Jo
 
     assert kit("up", "serve-base")["state"] == "running"
     assert kit("ask", "serve-base", "Hello")["answer"]
+    questions = json.loads((journey.folder / "data" / "questions.json").read_text(encoding="utf-8"))
+    answers = [kit("ask", "serve-base", question["instruction"])["answer"] for question in questions]
+    assert not [
+        answer for answer, asked in zip(answers, questions, strict=True) if answer.strip() == asked["output"]
+    ]
     assert [run["job"] for run in kit("down", "serve-base")["ended"]] == ["serve-base"]
     # Root launched it there; whoever ships to this host still reads it.
     (run,) = (run for run in journey.kit("status")["runs"] if run["job"] == "serve-base")
