@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from tests.e2e.load_stage import (
 from tests.hostile.forge import forged_image, member, tar_of_members
 from tests.hostile.test_layers import LAWLESS
 from tests.lab import Lab, LabUnavailableError
+from tests.lab.shell import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 HOSTS = tuple(name for name, _ in KINDS)
@@ -112,10 +112,9 @@ def test_a_pull_begins_at_once_and_waits_and_nothing_is_seen_meanwhile(
     process = stage.begin(host, bundle, "train", stalls={image.layers[-1].digest: 8})
     assert process.stdout is not None
     assert json.loads(process.stdout.readline()) == {"event": "waiting"}
-    time.sleep(2)
+    # Those below are unpacked meanwhile.
+    assert wait_until(lambda: bool(stage.traces(host, "noise1")), 30)
     assert stage.names_on(host) == []
-    # Those below are unpacked by now.
-    assert stage.traces(host, "noise1")
     assert outcome(process)["loaded"] == [image.identity_tag]
 
 
