@@ -145,7 +145,7 @@ def test_only_the_command_line_writes_to_the_terminal() -> None:
         assert not [call for call in calls if getattr(call.func, "id", "") == "print"], path
 
 
-STARTED = ("kit.cli.main", "kit.run.agent_verbs", "kit.ship.agent_verbs", "kit.ship.docker_store")
+STARTED = ("kit.cli.main", "kit.run.agent_verbs", "kit.ship.agent.verbs", "kit.ship.engine.docker_store")
 """What the command line starts with, and what an agent needs on a host where nothing is to be changed."""
 
 

@@ -28,7 +28,7 @@ Verb = Callable[[dict[str, Any], io.BufferedReader, Callable[[dict[str, Any]], N
 
 def find_verb(verb: str) -> Verb:
     """Return the function of a verb. Raises ConfigError."""
-    for part in ("kit.ship.agent_verbs", "kit.run.agent_verbs"):
+    for part in ("kit.ship.agent.verbs", "kit.run.agent_verbs"):
         found: Verb | None = importlib.import_module(part).VERBS.get(verb)
         if found is not None:
             return found

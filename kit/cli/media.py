@@ -77,7 +77,7 @@ def load(
         if dry_run:
             planned = loading.plan()
         else:
-            from kit.ship.docker_store import DockerStore
+            from kit.ship.engine.docker_store import DockerStore
 
             # As when kit's agent takes a shipment in: folders on the way to a file are the user's alone, too.
             os.umask(0o077)

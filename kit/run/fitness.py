@@ -9,7 +9,7 @@ from kit.host.checks import NeededImage, Needs, check, check_together, require_f
 from kit.host.gpu_rules import GpuJob
 from kit.project.model import DataJob, ServeJob, TrainJob
 from kit.project.references import hosts_of, image_of
-from kit.ship.identity import expected_ids
+from kit.ship.engine.identity import expected_ids
 from kit.ship.wanted import KIT_IMAGE
 
 if TYPE_CHECKING:

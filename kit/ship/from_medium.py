@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kit.bundle.source import BundleSource
+    from kit.ship.agent.intake import Intake
     from kit.ship.framed import FramedBlob
-    from kit.ship.intake import Intake
-    from kit.ship.lane_script import Record
+    from kit.ship.lanes.script import Record
 
 _THREADS = 2
 _READ = 8 << 20

@@ -15,7 +15,7 @@ from kit.host.facts_script import END, JOBS, MACHINE, PRELUDE
 from kit.host.gather import ask
 from kit.host.parse_facts import parse_facts
 from kit.ship.early import EARLY_NAME
-from kit.ship.identity import SeenImage
+from kit.ship.engine.identity import SeenImage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from kit.errors import KitError
 from kit.ship.early import NOTHING_EARLY, Early, early_name, new_run
 from kit.ship.framed import framed_blob, needed_items, ranges_of
-from kit.ship.lane_count import LARGEST_RECORD
-from kit.ship.lane_feed import BundleFeed
-from kit.ship.lanes import Lanes
+from kit.ship.lanes.count import LARGEST_RECORD
+from kit.ship.lanes.feed import BundleFeed
+from kit.ship.lanes.lanes import Lanes
+from kit.ship.lanes.record_queue import RecordQueue
 from kit.ship.plan import MARGIN
-from kit.ship.record_queue import RecordQueue
 from kit.ship.side_work import SideWork
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from kit.host.facts import HostFacts
     from kit.host.port import Lane
     from kit.ship.framed import FramedBlob
-    from kit.ship.lane_carrier import Heard
-    from kit.ship.lane_feed import ArchiveFeed
-    from kit.ship.lane_script import Record
-    from kit.ship.lanes import Destination
+    from kit.ship.lanes.carrier import Heard
+    from kit.ship.lanes.feed import ArchiveFeed
+    from kit.ship.lanes.lanes import Destination
+    from kit.ship.lanes.script import Record
     from kit.ship.plan import HostPlan
 
 

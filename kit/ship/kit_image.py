@@ -10,11 +10,11 @@ from kit.bundle.compress_layers import plain_layer
 from kit.bundle.digest import Hasher
 from kit.bundle.layer_law import check_layer_tar
 from kit.errors import EngineError, KitError, TransferError, UnfitError, UnreachableError, VerificationError
-from kit.ship.archive import archive_chunks, archive_size, stays_packed, store_of
+from kit.ship.engine.archive import archive_chunks, archive_size, stays_packed, store_of
+from kit.ship.engine.identity import is_same, tagged
 from kit.ship.have import IMAGE_FORMAT, stored_images
 from kit.ship.head_start import HeadStart
-from kit.ship.identity import is_same, tagged
-from kit.ship.lane_feed import PIECE, ArchiveFeed
+from kit.ship.lanes.feed import PIECE, ArchiveFeed
 
 if TYPE_CHECKING:
     from kit.bundle.manifest import Image
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from kit.host.facts import HostFacts
     from kit.host.port import Completed, Host
     from kit.ship.early import Early
-    from kit.ship.identity import SeenImage
-    from kit.ship.lane_carrier import Heard
-    from kit.ship.lanes import Destination
-    from kit.ship.record_queue import RecordQueue
+    from kit.ship.engine.identity import SeenImage
+    from kit.ship.lanes.carrier import Heard
+    from kit.ship.lanes.lanes import Destination
+    from kit.ship.lanes.record_queue import RecordQueue
 
 _PREPARE = 'umask 077 && mkdir -p -- "$1" "$1/partial" && chmod 700 -- "$1"'
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.errors import TransferError
 from kit.ship.framed import bytes_of
-from kit.ship.lane_script import Record
+from kit.ship.lanes.script import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import TransferError, VerificationError
-from kit.ship.identity import expected_ids
+from kit.ship.engine.identity import expected_ids
 
 if TYPE_CHECKING:
     from kit.ship.plan import HostPlan

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kit.errors import UnfitError
-from kit.ship.archive import archive_size, store_of
-from kit.ship.engine_room import archive_room, engine_room
+from kit.ship.engine.archive import archive_size, store_of
+from kit.ship.engine.identity import SeenImage, diff_ids, is_there
+from kit.ship.engine.room import archive_room, engine_room
+from kit.ship.engine.spare_layers import spare_layers
 from kit.ship.framed import blob_of_item, index_of_item, needed_items
-from kit.ship.identity import SeenImage, diff_ids, is_there
 from kit.ship.reuse import reusable_bytes, there_frames
-from kit.ship.spare_layers import spare_layers
 from kit.ship.wanted import KIT_IMAGE, images_of, trees_in
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from kit.bundle.manifest import Blob, File, FileTree, Image, Layer, Manifest
     from kit.host.facts import HostFacts
+    from kit.ship.engine.served import Store
     from kit.ship.framed import FramedBlob
     from kit.ship.have import Have
-    from kit.ship.served import Store
     from kit.ship.wanted import Wanted
 
     Item = Layer | File | Blob

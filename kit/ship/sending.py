@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import KitError, UnreachableError
-from kit.ship.chain_place import ALONE
+from kit.ship.chain.place import ALONE
 from kit.ship.control import ControlLines
 from kit.ship.framed import bytes_of, framed_blob, needed_items
-from kit.ship.lane_carrier import Heard
-from kit.ship.lane_feed import BundleFeed
-from kit.ship.lanes import Lanes
+from kit.ship.lanes.carrier import Heard
+from kit.ship.lanes.feed import BundleFeed
+from kit.ship.lanes.lanes import Lanes
+from kit.ship.lanes.record_queue import RecordQueue
 from kit.ship.needed_frames import Asked, parse_need
-from kit.ship.record_queue import RecordQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from kit.bundle.manifest import Blob
     from kit.bundle.source import BundleSource
-    from kit.ship.chain_place import Place
+    from kit.ship.chain.place import Place
     from kit.ship.framed import FramedBlob, FrameRanges
-    from kit.ship.lane_script import Record
-    from kit.ship.lanes import Destination
+    from kit.ship.lanes.lanes import Destination
+    from kit.ship.lanes.script import Record
     from kit.ship.plan import HostPlan
 
 PATIENCE = 60.0

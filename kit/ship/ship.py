@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kit.errors import KitError, UnreachableError
 from kit.progress import NoProgress
-from kit.ship.chain import Chain
-from kit.ship.chain_addresses import addresses_of
-from kit.ship.chain_place import InChain
+from kit.ship.chain.addresses import addresses_of
+from kit.ship.chain.chain import Chain
+from kit.ship.chain.place import InChain
 from kit.ship.pace import WORTH_TRYING, pace_key, try_pace
 from kit.ship.reuse import FrameReader
 from kit.ship.shipment import PlannedHost, Shipment, plan_one

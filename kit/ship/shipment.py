@@ -12,15 +12,15 @@ from kit.bundle.digest import blob_of
 from kit.errors import TransferError, UnreachableError, VerificationError
 from kit.host.agent import call_agent
 from kit.host.checks import Needs, check, require_fit
-from kit.ship.agent_order import order_document
-from kit.ship.archive import store_of
-from kit.ship.chain_place import ALONE
+from kit.ship.agent.order import order_document
+from kit.ship.chain.place import ALONE
 from kit.ship.early import NOTHING_EARLY
+from kit.ship.engine.archive import store_of
 from kit.ship.have import ask_host
 from kit.ship.head_start import nothing_ahead, sent_ahead
 from kit.ship.kit_image import prepare_root, send_kit_image
-from kit.ship.lane_carrier import Heard
-from kit.ship.lanes import destination
+from kit.ship.lanes.carrier import Heard
+from kit.ship.lanes.lanes import destination
 from kit.ship.pace import Pace
 from kit.ship.parse_receipt import check_receipt
 from kit.ship.plan import HostPlan, plan_host, require_room
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from kit.host.port import Host
     from kit.progress import HostProgress
     from kit.project.model import HostSpec
-    from kit.ship.chain_place import Place
+    from kit.ship.chain.place import Place
     from kit.ship.early import Early
     from kit.ship.plan import FramesOf
     from kit.ship.wanted import Wanted

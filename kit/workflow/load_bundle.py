@@ -17,10 +17,10 @@ from kit.bundle.source import open_bundle
 from kit.bundle.volume_set import Wrong, find_set, unusable
 from kit.errors import ConfigError, KitError, TransferError
 from kit.project.model import HostSpec
-from kit.ship.agent_order import order_document
-from kit.ship.agent_ship import carry_out
-from kit.ship.agent_trust import host_trust, trusted_order
-from kit.ship.archive import store_of
+from kit.ship.agent.order import order_document
+from kit.ship.agent.ship import carry_out
+from kit.ship.agent.trust import host_trust, trusted_order
+from kit.ship.engine.archive import store_of
 from kit.ship.from_medium import DamagedMediumError, fed_from_medium
 from kit.ship.kit_image import prepare_root
 from kit.ship.reuse import FrameReader
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from kit.host.port import Host
     from kit.progress import HostProgress
     from kit.project.load import LoadedProject
-    from kit.ship.agent_order import Order
-    from kit.ship.engine_port import ImageEngine
-    from kit.ship.intake import Intake
+    from kit.ship.agent.intake import Intake
+    from kit.ship.agent.order import Order
+    from kit.ship.engine.port import ImageEngine
     from kit.ship.plan import HostPlan
     from kit.ship.shipment import PlannedHost
 

@@ -16,8 +16,8 @@ from kit.bundle.tar_form import MANIFEST_NAME
 from kit.bundle.volume_set import find_set
 from kit.errors import ConfigError
 from kit.project.model import HostSpec
-from kit.ship.identity import expected_ids
-from kit.ship.portable_archive import portable_archive_chunks, portable_archive_size
+from kit.ship.engine.identity import expected_ids
+from kit.ship.engine.portable_archive import portable_archive_chunks, portable_archive_size
 from kit.ship.starter_script import SCRIPT_NAME, Starter, starter_script
 from kit.ship.wanted import KIT_IMAGE
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from kit.ship.identity import expected_ids
+from kit.ship.engine.identity import expected_ids
 from tests.bench.kill_noise import Version, digest_of
 from tests.bench.kill_sight import Whole, look
 from tests.bench.ship_scene import definition_of

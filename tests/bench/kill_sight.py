@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kit.bundle.manifest import Image, Manifest
-from kit.ship.identity import diff_ids, expected_ids
+from kit.ship.engine.identity import diff_ids, expected_ids
 from tests.e2e.ship_stage import ROOT
 from tests.lab import LabError
 from tests.lab.host_shell import HostShell, host_shell

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kit.ship.chain import Chain
+from kit.ship.chain.chain import Chain
+from kit.ship.chain.relay import Relay
 from kit.ship.framed import FramedBlob, FrameRanges, numbers_of
-from kit.ship.relay import Relay
 from tests.unit.ship.memory_intake import MemoryIntake, noise_blob
 
 

@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-from kit.ship.chain_certificates import Authority, Credentials
-from kit.ship.chain_tls import LinkLostError, TlsLink, contexts
-from kit.ship.chain_wire import frame_message, hello, read_kind
-from kit.ship.relay_give import reach
+from kit.ship.chain.certificates import Authority, Credentials
+from kit.ship.chain.relay_give import reach
+from kit.ship.chain.tls import LinkLostError, TlsLink, contexts
+from kit.ship.chain.wire import frame_message, hello, read_kind
 from tests.contract.chain_stand import Content, Stand, StandHost
 
 HOSTS = ("a", "b", "c", "d")

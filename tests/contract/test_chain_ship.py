@@ -14,7 +14,7 @@ from kit.bundle.source import BundleSource
 from kit.errors import EngineError, TransferError, UnreachableError
 from kit.progress import NoProgress
 from kit.ship import ship as ship_module
-from kit.ship.agent_order import Order
+from kit.ship.agent.order import Order
 from kit.ship.ship import Outcome, plan_hosts, ship_planned
 from tests.unit.bundle.factories import local_tree
 from tests.unit.host.factories import host_spec

@@ -13,14 +13,14 @@ import pytest
 from kit.bundle.blob_store import BlobStore
 from kit.bundle.source import open_bundle
 from kit.errors import EngineError, VerificationError
-from kit.ship.agent_load import load_images
-from kit.ship.engine_port import PullStatus
+from kit.ship.engine.identity import SeenImage
+from kit.ship.engine.load import load_images
+from kit.ship.engine.port import PullStatus
+from kit.ship.engine.served import Store
 from kit.ship.head_start import nothing_ahead
-from kit.ship.identity import SeenImage
 from kit.ship.kit_image import send_kit_image
-from kit.ship.lane_carrier import Heard
-from kit.ship.lanes import destination
-from kit.ship.served import Store
+from kit.ship.lanes.carrier import Heard
+from kit.ship.lanes.lanes import destination
 from tests.hostile.forge import forged_image
 from tests.hostile.test_layers import LAWFUL, LAWLESS
 from tests.unit.host.factories import host_facts

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.ship.lane_script import Record, lane_argv
+from kit.ship.lanes.script import Record, lane_argv
 
 SHELLS = [shell for shell in ("sh", "dash", "bash") if shutil.which(shell)]
 NAME = "ab" * 32

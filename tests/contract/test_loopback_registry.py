@@ -18,10 +18,10 @@ import pytest
 from kit.bundle.blob_store import BlobStore
 from kit.bundle.manifest import Image
 from kit.errors import KitError, TransferError
-from kit.ship.layer_gate import LayerGate
-from kit.ship.layer_supply import Coming, LayerSupply
-from kit.ship.loopback_registry import Registry, is_pull_name, serving
-from kit.ship.served import Served, Store, served_form
+from kit.ship.engine.layer_gate import LayerGate
+from kit.ship.engine.layer_supply import Coming, LayerSupply
+from kit.ship.engine.loopback_registry import Registry, is_pull_name, serving
+from kit.ship.engine.served import Served, Store, served_form
 from tests.unit.bundle.factories import BASE_LAYER, TOP_LAYER
 from tests.unit.ship.factories import ship_bundle_source
 

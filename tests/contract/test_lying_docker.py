@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from kit.bundle.source import BundleSource
-from kit.ship.identity import diff_ids
+from kit.ship.engine.identity import diff_ids
 from tests.contract.lies import AGENTS, LISTS, require_harmless, ship
 from tests.unit.bundle.factories import local_tree
 from tests.unit.ship.factories import ship_bundle_source

@@ -18,10 +18,10 @@ from kit.bundle.docker_load import docker_load_chunks
 from kit.bundle.source import open_bundle
 from kit.errors import KitError, TransferError
 from kit.host.agent import error_document
-from kit.ship.agent_load import load_images
-from kit.ship.docker_store import DockerStore
-from kit.ship.layer_supply import Coming
-from kit.ship.served import Store
+from kit.ship.engine.docker_store import DockerStore
+from kit.ship.engine.layer_supply import Coming
+from kit.ship.engine.load import load_images
+from kit.ship.engine.served import Store
 from tests.lab.names import netns_of
 from tests.lab.namespaces import file_system_of
 

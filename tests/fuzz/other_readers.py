@@ -31,11 +31,11 @@ from kit.sbom.layer_records import LayerObserver, LayerRecords
 from kit.sbom.read_document import read_document
 from kit.sbom.records_json import dump_records, parse_records
 from kit.sbom.tree_document import ListedFile, TreeContents, tree_document, tree_licences
-from kit.ship.agent_order import parse_order
-from kit.ship.chain import Chain
-from kit.ship.chain_backlog import Backlog
-from kit.ship.chain_tls import LinkLostError
-from kit.ship.chain_wire import FRAME, WANT, read_frame_head, read_kind, read_want
+from kit.ship.agent.order import parse_order
+from kit.ship.chain.backlog import Backlog
+from kit.ship.chain.chain import Chain
+from kit.ship.chain.tls import LinkLostError
+from kit.ship.chain.wire import FRAME, WANT, read_frame_head, read_kind, read_want
 from kit.ship.framed import framed
 from kit.ship.have import INDEXES_LIMIT, parse_have
 from kit.ship.needed_frames import cut_records, parse_need

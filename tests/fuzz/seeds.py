@@ -18,7 +18,7 @@ from kit.sbom.image_document import image_document
 from kit.sbom.layer_records import LayerRecords
 from kit.sbom.package import Distribution, Package
 from kit.sbom.records_json import dump_records
-from kit.ship.chain_wire import Want, alive, frame_message, hello, want_message
+from kit.ship.chain.wire import Want, alive, frame_message, hello, want_message
 from kit.ship.early import Early
 from kit.signature.seen import SeenBundle, SeenBundles, dump_seen
 from tests.factories import project_document

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.ship.chain_backlog import Backlog
-from kit.ship.chain_links import FANS, SENDER, Member, nexts_of, sources_of
-from kit.ship.chain_wire import Want
+from kit.ship.chain.backlog import Backlog
+from kit.ship.chain.links import FANS, SENDER, Member, nexts_of, sources_of
+from kit.ship.chain.wire import Want
 from kit.ship.framed import ranges_of
 from tests.unit.ship.memory_intake import MemoryIntake, noise_blob
 

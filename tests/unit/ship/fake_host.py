@@ -18,12 +18,12 @@ from kit.host import facts_script
 from kit.host.agent import error_document
 from kit.host.port import Argv, Completed, ignore
 from kit.ship import have
-from kit.ship.agent_order import Order
-from kit.ship.agent_ship import carry_out
-from kit.ship.agent_trust import trusted_order
-from kit.ship.identity import SeenImage
-from kit.ship.lane_script import lane_argv
-from kit.ship.sender_feed import SenderFeed
+from kit.ship.agent.order import Order
+from kit.ship.agent.sender_feed import SenderFeed
+from kit.ship.agent.ship import carry_out
+from kit.ship.agent.trust import trusted_order
+from kit.ship.engine.identity import SeenImage
+from kit.ship.lanes.script import lane_argv
 from tests.unit.host.test_gather import ANSWER
 from tests.unit.ship.fake_image_engine import FakeImageEngine
 

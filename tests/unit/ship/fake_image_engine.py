@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from kit.bundle.manifest import Image
 from kit.errors import EngineError
-from kit.ship.engine_port import PullStatus
-from kit.ship.identity import SeenImage, diff_ids
-from kit.ship.served import Store, served_form
+from kit.ship.engine.identity import SeenImage, diff_ids
+from kit.ship.engine.port import PullStatus
+from kit.ship.engine.served import Store, served_form
 
 CLASSIC = Store(containerd=False, version="20.10.24")
 CONTAINERD = Store(containerd=True, version="28.5.2")

@@ -23,7 +23,7 @@ def noise_blob(seed: int, frames: int, size: int = 1000) -> tuple[FramedBlob, tu
 
 
 class MemoryIntake:
-    """As `kit.ship.intake.Intake`, without a disk."""
+    """As `kit.ship.agent.intake.Intake`, without a disk."""
 
     def __init__(self, blobs: Mapping[str, FramedBlob]) -> None:
         self.blobs = dict(blobs)

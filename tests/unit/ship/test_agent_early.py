@@ -10,7 +10,7 @@ import pytest
 
 from kit.bundle.blob_store import BlobStore
 from kit.bundle.digest import blob_of
-from kit.ship.agent_early import take_over
+from kit.ship.agent.early import take_over
 from kit.ship.early import NOTHING_EARLY, Early, early_name
 
 DATA = b"x" * 20_000

@@ -13,10 +13,10 @@ from kit.bundle.blob_store import BlobStore
 from kit.bundle.manifest import Image
 from kit.bundle.source import BundleSource
 from kit.errors import EngineError, TransferError, VerificationError
-from kit.ship.agent_load import load_images
-from kit.ship.identity import SeenImage, diff_ids
-from kit.ship.layer_supply import Coming
-from kit.ship.served import served_form
+from kit.ship.engine.identity import SeenImage, diff_ids
+from kit.ship.engine.layer_supply import Coming
+from kit.ship.engine.load import load_images
+from kit.ship.engine.served import served_form
 from tests.unit.ship.factories import ship_bundle_source
 from tests.unit.ship.fake_image_engine import CLASSIC, CONTAINERD, FakeImageEngine
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kit.errors import TransferError
-from kit.ship.agent_lock import held
+from kit.ship.agent.lock import held
 
 
 def test_the_second_ship_is_told_who_holds_the_lock(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from kit.bundle.blob_store import BlobStore
 from kit.bundle.digest import blob_of
 from kit.bundle.manifest import Blob, File, FileTree
 from kit.errors import VerificationError
-from kit.ship.agent_place import place_tree, write_whole
+from kit.ship.agent.place import place_tree, write_whole
 
 FILES = {"config.json": b"{}", "weights/part-1": b"one", "weights/part-2": b"two"}
 NOTHING = Blob("sha256:" + "0" * 64, 0)

@@ -9,8 +9,8 @@ import pytest
 from kit.bundle.blob_store import BlobStore
 from kit.bundle.manifest import FileTree
 from kit.errors import VerificationError
-from kit.ship.agent_place import place_tree
-from kit.ship.agent_proof import prove_trees
+from kit.ship.agent.place import place_tree
+from kit.ship.agent.proof import prove_trees
 from tests.unit.ship.factories import ship_bundle_source
 
 

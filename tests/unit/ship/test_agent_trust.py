@@ -13,8 +13,8 @@ from kit.bundle.sign import sign_bundle
 from kit.bundle.source import BundleSource, open_bundle
 from kit.cli.agent import answer
 from kit.errors import ConfigError, VerificationError
-from kit.ship.agent_order import order_document
-from kit.ship.served import Store
+from kit.ship.agent.order import order_document
+from kit.ship.engine.served import Store
 from tests.unit.ship.factories import host_plan, ship_bundle_source
 from tests.unit.ship.fake_host import FakeHost
 from tests.unit.ship.test_ship import make_host, ship

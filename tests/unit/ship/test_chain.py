@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kit.ship.chain import SILENT, Chain
+from kit.ship.chain.chain import SILENT, Chain
 from kit.ship.framed import FrameRanges
 
 GIB = 1 << 30

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kit.ship.chain_addresses import addresses_of
+from kit.ship.chain.addresses import addresses_of
 from tests.unit.host.factories import host_facts, host_spec
 
 

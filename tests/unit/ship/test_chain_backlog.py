@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from kit.ship.chain_backlog import Backlog
-from kit.ship.chain_wire import Want
+from kit.ship.chain.backlog import Backlog
+from kit.ship.chain.wire import Want
 from kit.ship.framed import FrameRanges
 from tests.unit.ship.memory_intake import MemoryIntake, noise_blob
 

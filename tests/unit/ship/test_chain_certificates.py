@@ -6,8 +6,8 @@ import pytest
 from cryptography import x509
 
 from kit.errors import TransferError
-from kit.ship.chain_certificates import Authority, host_label, parse_credentials
-from kit.ship.chain_tls import contexts
+from kit.ship.chain.certificates import Authority, host_label, parse_credentials
+from kit.ship.chain.tls import contexts
 
 NOW = 1_800_000_000.0
 YEAR = 365 * 86400.0

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from kit.ship.chain_links import SENDER, Member, moved_to_end, nexts_of, sources_of
+from kit.ship.chain.links import SENDER, Member, moved_to_end, nexts_of, sources_of
 
 ALL = frozenset({"x", "y"})
 NOTHING: frozenset[str] = frozenset()

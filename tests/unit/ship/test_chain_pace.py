@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from kit.ship.chain_links import SENDER
-from kit.ship.chain_pace import LEAST_BEHIND, Paces
+from kit.ship.chain.links import SENDER
+from kit.ship.chain.pace import LEAST_BEHIND, Paces
 
 MANY = 100 * LEAST_BEHIND
 

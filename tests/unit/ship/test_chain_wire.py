@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
-from kit.ship.chain_tls import LinkLostError
-from kit.ship.chain_wire import (
+from kit.ship.chain.tls import LinkLostError
+from kit.ship.chain.wire import (
     FRAME,
     WANT,
     WANT_LIMIT,

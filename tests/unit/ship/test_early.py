@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kit.ship.early import EARLY_NAME, NOTHING_EARLY, Early, early_name, new_run, parse_early
-from kit.ship.lane_script import _ACK, Record, check_ack
+from kit.ship.lanes.script import _ACK, Record, check_ack
 
 A = "sha256:" + "a" * 64
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from kit.bundle.manifest import Blob, Image, Layer
-from kit.ship.engine_room import archive_room, engine_room
-from kit.ship.identity import SeenImage, diff_ids
-from kit.ship.served import Store
+from kit.ship.engine.identity import SeenImage, diff_ids
+from kit.ship.engine.room import archive_room, engine_room
+from kit.ship.engine.served import Store
 
 OLD = Store(containerd=False, version="20.10.24")
 MID = Store(containerd=False, version="26.1.5")

@@ -6,8 +6,8 @@ import pytest
 
 from kit.errors import TransferError, UnreachableError
 from kit.host.answers import LINES_LIMIT, marked_lines
+from kit.ship.engine.identity import SeenImage
 from kit.ship.have import INDEXES, INDEXES_LIMIT, LISTS, Have, ask_have, ask_host, have_script, parse_have
-from kit.ship.identity import SeenImage
 from tests.unit.host.factories import host_spec
 from tests.unit.host.test_gather import ANSWER, SayingHost
 

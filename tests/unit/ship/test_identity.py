@@ -7,7 +7,7 @@ import pytest
 
 from kit.bundle.digest import blob_of
 from kit.bundle.manifest import Image
-from kit.ship.identity import (
+from kit.ship.engine.identity import (
     SeenImage,
     diff_ids,
     is_same,

@@ -13,9 +13,9 @@ from kit.bundle.blob_store import BlobStore
 from kit.bundle.digest import blob_of
 from kit.bundle.frame_index import dump_index, piece_of
 from kit.errors import TransferError, VerificationError
+from kit.ship.agent.intake import Intake, frames_path, partial_path
+from kit.ship.agent.older_frames import OlderFrames
 from kit.ship.framed import FramedBlob, FrameRanges, framed, one_frame
-from kit.ship.intake import Intake, frames_path, partial_path
-from kit.ship.older_frames import OlderFrames
 
 SIZE = 4096
 PIECES = [bytes([n]) * SIZE for n in range(1, 9)]

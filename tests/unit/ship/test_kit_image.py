@@ -10,8 +10,8 @@ from kit.errors import EngineError, TransferError, UnreachableError, Verificatio
 from kit.host.port import Argv, Completed
 from kit.ship.head_start import nothing_ahead
 from kit.ship.kit_image import send_kit_image
-from kit.ship.lane_carrier import Heard
-from kit.ship.lanes import destination
+from kit.ship.lanes.carrier import Heard
+from kit.ship.lanes.lanes import destination
 from tests.unit.host.factories import host_facts
 from tests.unit.ship.factories import ship_bundle_source
 from tests.unit.ship.fake_host import FakeHost, FakeLane

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kit.ship.lane_count import (
+from kit.ship.lanes.count import (
     FIRST,
     LARGEST_RECORD,
     MIB,

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from kit.errors import VerificationError
-from kit.ship.lane_feed import PIECE, SLICE, ArchiveFeed
-from kit.ship.lane_script import Record
+from kit.ship.lanes.feed import PIECE, SLICE, ArchiveFeed
+from kit.ship.lanes.script import Record
 
 DATA = bytes(range(256)) * (11 * PIECE // 1024)
 """Two pieces and three quarters."""

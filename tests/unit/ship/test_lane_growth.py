@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from kit.ship.lane_count import LONG, MIB, MOST
-from kit.ship.lane_growth import Growth
+from kit.ship.lanes.count import LONG, MIB, MOST
+from kit.ship.lanes.growth import Growth
 
 MUCH = 10_000 * MIB
 

@@ -11,14 +11,14 @@ import pytest
 from kit.bundle.source import BundleSource
 from kit.errors import KitError, TransferError, UnreachableError, VerificationError
 from kit.host.port import Completed
-from kit.ship import lane_count
 from kit.ship.framed import FramedBlob, FrameRanges, framed_blob, needed_items
-from kit.ship.lane_carrier import Heard
-from kit.ship.lane_feed import BundleFeed
-from kit.ship.lane_script import Record
-from kit.ship.lanes import LOSSES, Destination, Lanes
+from kit.ship.lanes import count as lane_count
+from kit.ship.lanes.carrier import Heard
+from kit.ship.lanes.feed import BundleFeed
+from kit.ship.lanes.lanes import LOSSES, Destination, Lanes
+from kit.ship.lanes.record_queue import RecordQueue
+from kit.ship.lanes.script import Record
 from kit.ship.needed_frames import cut_records, parse_need
-from kit.ship.record_queue import RecordQueue
 from tests.unit.ship.factories import ship_bundle_source
 from tests.unit.ship.fake_host import FakeHost, FakeLane
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from kit.ship.layer_gate import LayerGate
+from kit.ship.engine.layer_gate import LayerGate
 
 LAYERS = tuple("sha256:" + letter * 64 for letter in "abcde")
 SIZES = dict.fromkeys(LAYERS, 10)

@@ -6,8 +6,8 @@ import json
 import tarfile
 from pathlib import Path
 
-from kit.ship.archive import archive_chunks, archive_size
-from kit.ship.oci_archive import oci_archive_chunks, oci_archive_size
+from kit.ship.engine.archive import archive_chunks, archive_size
+from kit.ship.engine.oci_archive import oci_archive_chunks, oci_archive_size
 from tests.unit.ship.factories import ship_bundle_source
 from tests.unit.ship.fake_image_engine import CLASSIC, CONTAINERD
 

@@ -9,10 +9,10 @@ from kit.bundle.docker_load import docker_load_size
 from kit.bundle.frame_index import Frame, dump_index
 from kit.bundle.manifest import Blob, File, Layer, Manifest
 from kit.errors import ConfigError, UnfitError
+from kit.ship.engine.identity import SeenImage, diff_ids
+from kit.ship.engine.oci_archive import oci_archive_size
 from kit.ship.framed import FramedBlob, framed
 from kit.ship.have import Have
-from kit.ship.identity import SeenImage, diff_ids
-from kit.ship.oci_archive import oci_archive_size
 from kit.ship.plan import MARGIN, require_room
 from kit.ship.wanted import Wanted
 from kit.workflow.ship_plan import uplink_bytes

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from kit.bundle.digest import blob_of
 from kit.bundle.manifest import Image
-from kit.ship.identity import expected_ids, plain_manifest
-from kit.ship.portable_archive import portable_archive_chunks, portable_archive_size
+from kit.ship.engine.identity import expected_ids, plain_manifest
+from kit.ship.engine.portable_archive import portable_archive_chunks, portable_archive_size
 from tests.unit.ship.factories import ship_bundle_source
 
 

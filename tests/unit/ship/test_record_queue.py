@@ -3,7 +3,7 @@ from __future__ import annotations
 from kit.bundle.frame_index import Frame
 from kit.bundle.manifest import Blob
 from kit.ship.framed import FramedBlob, framed
-from kit.ship.record_queue import RecordQueue
+from kit.ship.lanes.record_queue import RecordQueue
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 

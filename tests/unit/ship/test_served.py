@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from kit.bundle.manifest import Blob, Image, Layer
-from kit.ship.identity import diff_ids, plain_manifest
-from kit.ship.served import Store, served_form
-from kit.ship.spool import spool_limit
+from kit.ship.engine.identity import diff_ids, plain_manifest
+from kit.ship.engine.served import Store, served_form
+from kit.ship.engine.spool import spool_limit
 from tests.unit.ship.factories import ship_bundle_source
 
 

@@ -11,7 +11,7 @@ from kit.bundle.digest import blob_of
 from kit.bundle.source import BundleSource, open_bundle
 from kit.errors import EngineError, KitError, TransferError, UnfitError, UnreachableError, VerificationError
 from kit.progress import NoProgress
-from kit.ship.agent_lock import held
+from kit.ship.agent.lock import held
 from kit.ship.receipt import Receipt
 from kit.ship.ship import plan_hosts, ship_bundle
 from tests.unit.bundle.factories import BASE_LAYER

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from kit.bundle.manifest import Blob, Image, Layer
-from kit.ship.identity import SeenImage, diff_ids
-from kit.ship.served import Store
-from kit.ship.spare_layers import spare_layers
+from kit.ship.engine.identity import SeenImage, diff_ids
+from kit.ship.engine.served import Store
+from kit.ship.engine.spare_layers import spare_layers
 
 OLD = Store(containerd=False, version="20.10.24")
 MID = Store(containerd=False, version="26.1.5")

@@ -19,7 +19,7 @@ from kit.bundle.volumes import VolumeForm
 from kit.errors import ConfigError, EngineError, KitError, TransferError, UnfitError, VerificationError
 from kit.progress import NoProgress
 from kit.project.load import LoadedProject, parse_project
-from kit.ship.agent_lock import held
+from kit.ship.agent.lock import held
 from kit.workflow.load_bundle import Load, Loaded, LoadRequest, chosen_root
 from tests.factories import project_document
 from tests.unit.bundle.factories import as_tarball, local_tree

@@ -12,7 +12,7 @@ from kit.bundle.source import BundleSource, open_bundle
 from kit.bundle.volumes import VolumeForm
 from kit.errors import ConfigError, VerificationError
 from kit.progress import NoProgress
-from kit.ship.portable_archive import portable_archive_chunks
+from kit.ship.engine.portable_archive import portable_archive_chunks
 from kit.workflow.write_starter import WrittenStarter, plan_starter, write_starter
 from tests.unit.bundle.factories import as_tarball, packed_bundle
 from tests.unit.cli.test_main import run

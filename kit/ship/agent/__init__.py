@@ -1,0 +1,1 @@
+"""What runs on a host: it proves what comes, keeps it, and has it loaded."""

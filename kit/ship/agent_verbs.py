@@ -1,7 +1,0 @@
-"""The verbs of kit's agent that belong to shipping, for the registry of `kit agent`."""
-
-from __future__ import annotations
-
-from kit.ship.agent_ship import ship
-
-VERBS = {"ship": ship}

@@ -1,0 +1,1 @@
+"""Hosts that pass on to each other what several of them lack."""

@@ -1,0 +1,1 @@
+"""Several connections at once that carry records to one host."""
