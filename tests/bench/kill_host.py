@@ -22,6 +22,16 @@ docker images --format '{{.Repository}}:{{.Tag}}' | grep -v '^kit.invalid/kit:' 
   xargs -r docker rmi -f >/dev/null
 docker images -q --filter dangling=true | xargs -r docker rmi -f >/dev/null
 """
+_SUMS = """
+sums() {
+  while read -r wanted name; do
+    found=$(openssl dgst -sha256 -r "./$name" 2>&1)
+    [ "${found%% *}" = "$wanted" ] || { echo "$name: $found"; wrong=1; }
+  done
+  return ${wrong:-0}
+}
+"""
+"""Compares sha256 sums as `sha256sum -c` does, with the processor's own instructions."""
 
 
 @dataclass
@@ -83,7 +93,7 @@ class KillHost:
             for file in tree.files
         )
         sums += f"{digest_of(version.bundle / 'kit.json')}  bundles/current.json\n"
-        found += self._failed(f"cd {ROOT} && sha256sum -c --quiet <<'EOF'\n{sums}EOF")
+        found += self._failed(f"{_SUMS}cd {ROOT} && sums <<'EOF'\n{sums}EOF")
         for image in manifest.images:
             seen = self.shell.ask(f"docker image inspect -f '{{{{.Id}}}}' {image.identity_tag}")
             if seen.text not in expected_ids(image):
@@ -93,8 +103,10 @@ class KillHost:
     def _image_wrongs(self, version: Version) -> list[str]:
         train = version.manifest.image("train")
         assert train is not None
-        run = f"docker run --rm -i --pull never --network none {train.identity_tag}"
-        return self._failed(f"{run} /bin/busybox sha256sum -c <<'EOF'\n{version.sums}EOF")
+        run = f"docker run -d --pull never --network none {train.identity_tag} /bin/busybox sleep 600"
+        inside = "cd /proc/$(docker inspect -f '{{.State.Pid}}' $container)/root"
+        script = f"container=$({run}) && {inside} && sums <<'EOF'\n{version.sums}EOF\n"
+        return self._failed(f"{_SUMS}{script}status=$?; docker rm -f $container >/dev/null; (exit $status)")
 
     def _failed(self, script: str) -> list[str]:
         answer = self.shell.ask(script)
