@@ -27,9 +27,10 @@ network interface counted. Measured on {date}; the load was {load} when the case
 the machine did, it did to all.
 
 - *from what lies packed*: `kit ship` alone, from the bundle; `FILE` is what `docker save | zstd -T0` wrote.
+  *kit's own image there*: any but the first time.
 - *over 1 Gbit/s, 88 ms, 0.1 % lost*: TCP cubic on both sides, segmentation offload off, a queue of 50 ms;
   the host has kit's own image already.
-- *to 4 hosts*: they have kit's own image already.
+- *of model files*, *to 4 hosts*: the hosts have kit's own image already, unless it is said otherwise.
 - *extra disk*: the most that the host's folders took at any of many looks, less what they take at the end.
 
 Written by `make bench-ship` (`tests/bench/ship.py`). What becomes of shipments that are killed is in

@@ -37,6 +37,11 @@ rm -rf {ROOT} {ELSEWHERE}; install -d -o {USER} {ELSEWHERE}
 docker ps -aq | xargs -r docker rm -f; docker images -aq | sort -u | xargs -r docker rmi -f
 test -z "$(docker images -aq)" && sync
 """
+_EMPTY_BUT_KIT = f"""
+rm -rf {ROOT} {ELSEWHERE}; install -d -o {USER} {ELSEWHERE}; docker ps -aq | xargs -r docker rm -f
+docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' | grep -v ^kit.invalid/kit: | xargs -r docker rmi -f
+sync
+"""
 
 
 class WayFailedError(RuntimeError):
@@ -117,11 +122,17 @@ class Scene:
         for host in hosts:
             self.shells[host].say(_EMPTY)
 
+    def empty_but_kit(self, *hosts: str) -> None:
+        """Leave nothing on these hosts but kit's own image."""
+        for host in hosts:
+            self.shells[host].say(_EMPTY_BUT_KIT)
+
     def forget(self, bundle: Path, *hosts: str) -> None:
-        """Take a bundle's models and datasets away from these hosts, blobs and all; images stay."""
+        """Take a bundle's models and datasets, and the other ways' files, away from these hosts."""
         blobs = {blob.digest[7:] for tree in self.manifest(bundle).trees for blob in tree.blobs}
         for host in hosts:
             shell = self.shells[host]
+            shell.say(f"rm -rf {ELSEWHERE}; install -d -o {USER} {ELSEWHERE}")
             shell.say(f"cd {ROOT} && rm -rf models datasets partial/* receipts/*")
             shell.say(f"cd {ROOT}/blobs/sha256 && rm -f {' '.join(sorted(blobs))} && sync")
 
