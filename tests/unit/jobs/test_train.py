@@ -170,11 +170,14 @@ def test_awkward_arguments_survive(text: str) -> None:
         assert _arguments(made({"args": {"default_system": text}}))["default_system"] == text
 
 
-@pytest.mark.parametrize("value", ["${", "a ${b:c", {"deep": ["${x"]}])
-def test_half_a_reference_is_refused_where_omegaconf_would_die_of_it(value: Any) -> None:
-    with pytest.raises(ConfigError, match=r"jobs\.train\.args\.default_system"):
-        launch_of(document({"args": {"default_system": value}}))
-    assert _arguments(gpu_document({"args": {"default_system": value}}))["default_system"] == value
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("default_system", "${"), ("default_system", "a ${b:c"), ("lr_scheduler_kwargs", {"deep": ["${x"]})],
+)
+def test_half_a_reference_is_refused_where_omegaconf_would_die_of_it(argument: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"jobs\.train\.args\.{argument}"):
+        launch_of(document({"args": {argument: value}}))
+    assert _arguments(gpu_document({"args": {argument: value}}))[argument] == value
 
 
 def test_datasets_are_named_by_absolute_files_in_ascii() -> None:
