@@ -73,4 +73,8 @@ def dataset_info(datasets: Mapping[str, DatasetSpec]) -> str:
         info[name] = {"file_name": dataset_file(name, spec), "formatting": spec.format}
         if spec.columns:
             info[name]["columns"] = dict(spec.columns)
+        if spec.ranking:
+            info[name]["ranking"] = True
+        if spec.tags:
+            info[name]["tags"] = dict(spec.tags)
     return json.dumps(info, indent=2, sort_keys=True) + "\n"

@@ -139,6 +139,10 @@ class DatasetSpec(Section):
     format: Literal["alpaca", "sharegpt"] = "alpaca"
     columns: Mapping[str, str] = {}
     """LLaMA-Factory's column names; when given, they replace all of its defaults."""
+    ranking: bool = False
+    """Pairs of a chosen and a rejected answer, for the stages rm and dpo."""
+    tags: Mapping[str, str] = {}
+    """LLaMA-Factory's names for roles in sharegpt; when given, they replace all of its defaults."""
 
 
 class HostSpec(Section):
