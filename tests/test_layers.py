@@ -1,7 +1,7 @@
 """Imports point one way, as DESIGN.md draws it, and heavy packages wait until they are used.
 
-cli → workflow → run → ship → bundle · images · hub → sbom · signature · jobs · sizing · project · host
-→ rules → errors
+cli → workflow → run → ship → bundle · images · hub · dataset → sbom · signature · jobs · sizing · project
+· host → rules → errors
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "signature": set(),
     "bundle": {"sbom", "signature"},
     "hub": {"bundle", "project"},
+    "dataset": {"project"},
     "images": {"project", "rules"},
     "ship": {"bundle", "host", "project", "signature"},
     "run": {"ship", "bundle", "jobs", "host", "project"},
@@ -44,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
         "signature",
         "images",
         "hub",
+        "dataset",
         "jobs",
         "host",
         "project",
@@ -62,6 +64,7 @@ HEAVY = (
     "zstandard",
     "rich",
     "cryptography",
+    "msgspec",
     "pyeclib",
     "uv",
 )

@@ -9,7 +9,18 @@ from prove import ProofError, expected, prove_command, prove_imports, prove_vers
 
 import kit
 
-PACKAGES = ("docker", "fabric", "jinja2", "paramiko", "pydantic", "rich", "typer", "yaml", "zstandard")
+PACKAGES = (
+    "docker",
+    "fabric",
+    "jinja2",
+    "msgspec",
+    "paramiko",
+    "pydantic",
+    "rich",
+    "typer",
+    "yaml",
+    "zstandard",
+)
 NOT_MODULES = ("kit.__main__",)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from kit.cli import agent, crossing, launching, media, preparing, pruning, reading, signing, watching
+from kit.cli import agent, crossing, dataset, launching, media, preparing, pruning, reading, signing, watching
 from kit.cli.group import KitGroup
 
 EXIT_CODES = """Exit codes: 0 done, 1 a bug in kit, 2 wrong usage or configuration, 3 verification
@@ -76,6 +76,7 @@ def make_app() -> typer.Typer:
     app.callback(invoke_without_command=True, epilog=EXIT_CODES)(start)
     for command, example in COMMANDS:
         app.command(epilog=f"Example: {example}")(command)
+    app.add_typer(dataset.make_app(), name="dataset")
     app.command("agent", hidden=True)(agent.agent)
     return app
 

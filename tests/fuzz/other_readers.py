@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from kit.bundle.frame_index import Frame
 from kit.bundle.manifest import Blob
 from kit.bundle.normalise_config import normalised_config
-from kit.errors import KitError
+from kit.dataset.check import Wanted, check_file
+from kit.dataset.read import Reader
+from kit.errors import ConfigError, KitError
 from kit.host.answers import marked_lines
 from kit.host.known_hosts import find_known
 from kit.host.parse_facts import parse_facts
@@ -23,6 +27,7 @@ from kit.images.registry_answers import (
     parse_document,
     parse_token,
 )
+from kit.progress import NoProgress
 from kit.project.load import parse_project
 from kit.project.lock import differences, dump_lock, parse_lock
 from kit.sbom.image_contents import image_contents
@@ -72,6 +77,20 @@ def lock(data: bytes) -> None:
     )
     for line in (*differences(found, other), *differences(other, found)):
         line.encode()
+
+
+def training_data(data: bytes) -> None:
+    """A file of training data: what is counted and what is read agree, and every kept fault has a place."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "notes.jsonl"
+        path.write_bytes(data)
+        wanted = Wanted(workers=1)
+        report = check_file(path, wanted, NoProgress())
+        assert report.faulty == sum(report.codes.values()) >= len(report.faults)
+        "".join(f"{fault.line}{fault.text}" for fault in report.faults).encode()
+        with suppress(ConfigError):
+            entries = list(Reader(path, wanted).entries(NoProgress(), ""))
+            assert len([entry for entry in entries if entry.talk is None]) == report.faulty
 
 
 def described(records: LayerRecords) -> None:

@@ -159,6 +159,14 @@ def _other_seeds() -> dict[str, list[bytes]]:
         "facts": [ANSWER.encode()],
         "paces": [b'{"ops@10.0.0.11:": 1000000, "@b:22": 2.5}'],
         "project": [json.dumps(project_document()).encode(), b"version: 1\nstack: cpu\nimages: [train]\n"],
+        "training_data": [
+            b'{"instruction":"q","input":"","output":"a","history":[["x","y"]]}\n{"instruction":"q"}\n',
+            b'{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],"label":true}\n',
+            (
+                b'[{"conversations":[{"from":"human","value":"q"}],"chosen":{"from":"gpt","value":"a"},'
+                b'"rejected":{"from":"function_call","value":"{}"},"tools":"[]"}]'
+            ),
+        ],
         "volume_size": [b"4G", b"1.5GiB", b"700 MB", b"dvd"],
         "stored_layer": [zstandard.ZstdCompressor(level=level).compress(SAVED_LAYER) for level in (1, 19)],
         "frame_index": [dump_index([piece_of(b"a"), piece_of(b"bc")])],
