@@ -1,7 +1,7 @@
 """Imports point one way, as DESIGN.md draws it, and heavy packages wait until they are used.
 
-cli → workflow → run → ship → bundle · images · hub · dataset → sbom · signature · jobs · sizing · project
-· host → rules → errors
+cli → workflow → run → ship → bundle · images · hub · dataset → importing → sbom · signature · jobs · sizing
+· project · host → rules → errors
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "host": {"project", "rules"},
     "sizing": {"project"},
     "jobs": {"project", "host", "sizing", "rules"},
+    "importing": {"jobs", "project"},
     "sbom": set(),
     "signature": set(),
     "bundle": {"sbom", "signature"},
@@ -35,7 +36,19 @@ ALLOWED: dict[str, set[str]] = {
     "images": {"project", "rules"},
     "ship": {"bundle", "host", "project", "signature"},
     "run": {"ship", "bundle", "jobs", "host", "project"},
-    "workflow": {"run", "ship", "bundle", "sbom", "signature", "images", "hub", "jobs", "host", "project"},
+    "workflow": {
+        "run",
+        "ship",
+        "bundle",
+        "sbom",
+        "signature",
+        "images",
+        "hub",
+        "importing",
+        "jobs",
+        "host",
+        "project",
+    },
     "cli": {
         "workflow",
         "run",

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from kit.cli import agent, crossing, dataset, launching, media, preparing, pruning, reading, signing, watching
+from kit.cli import (
+    agent,
+    crossing,
+    dataset,
+    importing,
+    launching,
+    media,
+    preparing,
+    pruning,
+    reading,
+    signing,
+    watching,
+)
 from kit.cli.group import KitGroup
 
 EXIT_CODES = """Exit codes: 0 done, 1 a bug in kit, 2 wrong usage or configuration, 3 verification
@@ -16,6 +28,7 @@ failed, 8 job failed, 130 interrupted."""
 
 COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (preparing.init, "kit init --stack cu126"),
+    (importing.import_, "kit import train.yaml > kit.yaml; kit import -- vllm serve Qwen/Qwen3-8B -tp 2"),
     (preparing.lock, "kit lock"),
     (preparing.bundle, "kit bundle -o crossing.tar --volume-size 4G --parity 1"),
     (signing.sign, "kit sign -b crossing.tar --key ~/.ssh/id_ed25519"),

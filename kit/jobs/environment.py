@@ -65,6 +65,13 @@ _OWNED = {
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
+def owned_variable(variable: str) -> str | None:
+    """Return why kit sets a variable itself; None for one that is free."""
+    if variable.startswith(_OWNED_PREFIXES):
+        return "kit sets what torchrun and kit itself read"
+    return _OWNED.get(variable)
+
+
 def merge_environment(
     name: str, ours: Mapping[str, str], theirs: Mapping[str, str]
 ) -> tuple[tuple[str, str], ...]:
@@ -76,9 +83,7 @@ def merge_environment(
         key = f"jobs.{name}.env.{variable}"
         if not _NAME.match(variable):
             raise ConfigError("not the name of a variable", where=key, fix="letters, digits and _ only")
-        reason = _OWNED.get(variable)
-        if variable.startswith(_OWNED_PREFIXES):
-            reason = "kit sets what torchrun and kit itself read"
+        reason = owned_variable(variable)
         if reason:
             raise ConfigError("kit sets this itself", where=key, why=reason, fix=f"remove {key}")
     return tuple(sorted({**WRITABLE, **OFFLINE, **ours, **theirs}.items()))

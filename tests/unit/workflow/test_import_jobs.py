@@ -1,0 +1,204 @@
+"""Imports as a whole: kit itself loads and plans what comes out, and a kit.yaml keeps what it has."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kit.errors import ConfigError
+from kit.importing.insert import insert, merged
+from kit.project.load import parse_project
+from kit.run.plan import plan_without_hosts
+from kit.workflow.import_jobs import ImportRequest, ImportResult, import_jobs
+from tests.unit.importing.import_factories import training
+
+BASE = """\
+# mine
+version: 1
+stack: cu126
+
+images: [serve]   # for now
+
+models:
+  q: {source: huggingface, repo: Qwen/Qwen3-8B, revision: main}
+  # the end of models
+
+hosts:
+  a1: {address: 10.9.9.9, gpus: 4}   # rack 3
+
+# last words
+"""
+MERGE = "model_name_or_path: Qwen/Qwen3-8B\nadapter_name_or_path: saves/notes\nexport_dir: merged\n"
+
+
+def script(text: str, **options: Any) -> ImportResult:
+    return import_jobs(ImportRequest(text=text, **options))
+
+
+def rows(result: ImportResult) -> dict[str, tuple[str, str]]:
+    return {change.given or change.becomes: (change.action, change.because) for change in result.changes}
+
+
+@pytest.mark.parametrize("stage", ["pt", "sft", "rm", "dpo", "kto"])
+@pytest.mark.parametrize("stack", ["cu126", "cpu"])
+def test_every_stage_loads_and_plans(stage: str, stack: str) -> None:
+    result = script(training(stage=stage, pref_loss="orpo", bf16=True, quantization_bit=4), stack=stack)
+    project = parse_project(yaml.safe_load(result.yaml))
+    text = "".join(file.content for host in plan_without_hosts(project, "train", None) for file in host.files)
+    assert f'stage: "{stage}"' in text
+    assert project.packages == ({"train": ("bitsandbytes==0.45.5",)} if stack == "cu126" else {})
+    assert (rows(result)["bf16: true"][0] == "dropped") is (stack == "cpu")
+
+
+def test_a_training_its_merge_and_its_server_are_joined(tmp_path: Path) -> None:
+    (tmp_path / "train.yaml").write_text(training(output_dir="saves/notes"))
+    (tmp_path / "merge.yaml").write_text(MERGE)
+    (tmp_path / "serve.sh").write_text("vllm serve ./merged --served-model-name it -tp 2")
+    files = tuple(tmp_path / name for name in ("serve.sh", "train.yaml", "merge.yaml"))
+    result = import_jobs(ImportRequest(files=files))
+    project = parse_project(yaml.safe_load(result.yaml))
+    assert result.jobs == ("train", "merge", "serve")
+    assert result.document["jobs"]["merge"]["from"] == "train"
+    assert result.document["jobs"]["serve"]["model"] == "merge"
+    assert list(project.models) == ["qwen3-8b"]
+    for job in result.jobs:
+        assert plan_without_hosts(project, job, None)
+
+
+def test_what_is_served_out_of_a_training_is_merged_first() -> None:
+    command = (
+        "llamafactory-cli api --model_name_or_path Qwen/Qwen3-8B --adapter_name_or_path saves/a/checkpoint-9"
+    )
+    train = "llamafactory-cli train --model_name_or_path Qwen/Qwen3-8B --dataset d --output_dir saves/a"
+    result = script(f"{train}\n{command}")
+    assert result.jobs == ("train", "merge", "serve")
+    with pytest.raises(ConfigError, match="no training"):
+        script(command)
+
+
+def test_an_export_without_its_training_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no training is known that made saves/notes"):
+        script(MERGE)
+
+
+def test_what_this_version_refuses_is_left_out_with_its_reason() -> None:
+    result = script("vllm serve a/b --reasoning-parser mistral --host here --max-num-seqs 4")
+    assert "reasoning" not in result.document["jobs"]["serve"]
+    assert "bind" not in result.document["jobs"]["serve"]
+    action, because = rows(result)["--reasoning-parser mistral"]
+    assert action == "dropped"
+    assert "vLLM 0.8.5.post1 has no reasoning parser 'mistral'" in because
+    twice = rows(script("USER=me vllm serve a/b --reasoning-parser mistral"))
+    assert twice["--reasoning-parser mistral"] == (action, because)
+    old = script("vllm serve a/b --swap-space 4 --max-num-seqs 4", stack="cpu")
+    assert old.document["jobs"]["serve"]["args"] == {"max-num-seqs": 4}
+    assert "dropped" in rows(old)["--swap-space 4"]
+
+
+def test_a_template_that_does_not_exist_becomes_the_models() -> None:
+    result = script(training(template="qwen33"))
+    assert result.document["jobs"]["train"]["template"] == "qwen3"
+    assert "did you mean 'qwen3'" in rows(result)["template: qwen33"][1]
+
+
+def test_what_must_be_filled_in_stands_above() -> None:
+    result = script("vllm serve $MODEL/x/y")
+    head = [line for line in result.yaml.splitlines() if line.startswith("# to fill in: ")]
+    assert any("hosts.gpu1.address" in line for line in head)
+    assert any("$MODEL" in line for line in head)
+
+
+def test_hosts_are_as_many_as_the_command_has() -> None:
+    result = script(f"NNODES=2 NPROC_PER_NODE=8 llamafactory-cli train {_flags()}")
+    assert result.document["hosts"] == {
+        "gpu1": {"address": "10.0.0.11", "gpus": 8},
+        "gpu2": {"address": "10.0.0.12", "gpus": 8},
+    }
+
+
+def _flags() -> str:
+    return " ".join(f"--{name}={value}" for name, value in json.loads(training()).items())
+
+
+def test_into_a_kit_yaml_the_rest_stays_to_the_letter(tmp_path: Path) -> None:
+    path = tmp_path / "kit.yaml"
+    path.write_text(BASE)
+    path.chmod(0o640)
+    first = script("vllm serve Qwen/Qwen3-8B -tp 4", into=path)
+    second = script(training(), into=path, name="tune")
+    text = path.read_text()
+    assert (first.jobs, second.jobs, second.wrote) == (("serve",), ("tune",), str(path))
+    assert path.stat().st_mode & 0o777 == 0o640
+    left = iter(text.splitlines())
+    changed = {"images: [serve]   # for now": "images: [serve, train]   # for now"}
+    assert all(changed.get(line, line) in left for line in BASE.splitlines())
+    project = parse_project(yaml.safe_load(text))
+    assert list(project.models) == ["q"]
+    assert project.jobs["tune"].hosts == ("a1",)
+    assert plan_without_hosts(project, "serve", None)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_taken_names_get_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "kit.yaml"
+    path.write_text(BASE)
+    assert script("vllm serve a/q", into=path).jobs == ("serve",)
+    again = script("vllm serve a/q2", into=path)
+    assert again.jobs == ("serve-2",)
+    assert list(parse_project(yaml.safe_load(path.read_text())).models) == ["q", "q-2", "q2"]
+
+
+def test_nothing_is_written_in_a_dry_run_or_where_it_cannot_be_added(tmp_path: Path) -> None:
+    path = tmp_path / "kit.yaml"
+    for text, wanted in ((BASE, ""), (json.dumps(yaml.safe_load(BASE)), "cannot be added")):
+        path.write_text(text)
+        if wanted:
+            with pytest.raises(ConfigError, match=wanted) as caught:
+                script("vllm serve a/b", into=path, dry_run=True)
+            assert "jobs:" in caught.value.fix
+        else:
+            assert script("vllm serve a/b", into=path, dry_run=True).wrote == ""
+        assert path.read_text() == text
+
+
+def test_more_hosts_than_there_are_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "kit.yaml"
+    path.write_text(BASE)
+    with pytest.raises(ConfigError, match="2 hosts, and there are 1"):
+        script(f"NNODES=2 llamafactory-cli train {_flags()}", into=path)
+    with pytest.raises(ConfigError, match="no host named 'b'"):
+        script("vllm serve a/b", into=path, hosts=("b",))
+    with pytest.raises(ConfigError, match="no stack"):
+        script("vllm serve a/b", stack="rocm")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "jobs:\n    a: {kind: data}\n",
+        "jobs: {a: {kind: data}}\n",
+        "jobs: {\n  a: {kind: data},\n}\n",
+        "jobs:\n  a:\n    kind: data\n    note: |\n      x\n\n      y\n# end\n",
+        "jobs:\r\n  a: {kind: data}\r\n",
+        "jobs:\n  a: {kind: data}",
+        "a: 1\n",
+    ],
+)
+def test_entries_are_added_to_every_form(text: str) -> None:
+    sections = {"jobs": {"b": {"kind": "serve", "args": {"x": "é $y"}}}}
+    found = insert(text, sections)
+    assert found is not None
+    assert yaml.safe_load(found) == merged(yaml.safe_load(text), sections)
+    left = iter(found)
+    assert all(char in left for char in text)
+
+
+@pytest.mark.parametrize(
+    "text", ["jobs:\n", "jobs: {}\n", "a: &x {}\njobs: *x\n", "{a: 1}\n", "- a\n", "a: [\n"]
+)
+def test_what_cannot_be_added_to_is_left_alone(text: str) -> None:
+    assert insert(text, {"jobs": {"b": {"kind": "data"}}}) is None
