@@ -19,7 +19,7 @@ INTRODUCTION = """\
 
 kit against what one would type, all in one run, in turn, in the lab: hosts are network namespaces of one
 machine with sshd and a Docker engine ({engine}), so both ends share its {processors} processors
-({model_name}). The best of {rounds} rounds counts (the bad line: one). Every way finds what it reads in
+({model_name}). {counts} Every way finds what it reads in
 memory; hosts are emptied in between (kit's folder, the other ways' files, all images, kit's own too unless it
 is said otherwise), and what they wrote is on their disk before the next begins. ssh and scp are told to use
 aes128-gcm. A kit time is that of the whole command, Python's start included; bytes on the wire are what the
@@ -81,7 +81,9 @@ def page(found: Sequence[Measured], engine: str, rounds: int) -> str:
         engine=engine,
         processors=os.cpu_count(),
         model_name=named[1] if named else "unknown",
-        rounds=rounds,
+        counts="Each way went once."
+        if rounds == 1
+        else f"The best of {rounds} rounds counts (the bad line: one).",
         date=f"{datetime.now(timezone.utc):%Y-%m-%d}",
         load=f"{loads[0]:.1f} to {loads[-1]:.1f}",
     )
