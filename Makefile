@@ -37,7 +37,7 @@ test-slow: setup ## without engines too: kills, retries and flips in plenty
 	@$(PY) -m pytest -q -n $(WORKERS) -m slow tests
 
 test-wheel: setup ## the unit tests against the installed wheel, away from the checkout
-	@tests/setup/test_wheel.sh
+	@WORKERS=$(WORKERS) tests/setup/test_wheel.sh
 
 test-lab: setup lab-setup ## real engines and sshd, small images
 	@$(PY) -m pytest -v -m lab tests

@@ -12,5 +12,5 @@ mkdir "$work/away"
 cp -r tests docs "$work/away/"
 cp pyproject.toml "$work/away/"
 cd "$work/away"
-KIT_WHEEL="$work/venv/bin" "$work/venv/bin/python" -m pytest -q -p no:cacheprovider -m "not lab and not e2e and not cu126" tests/unit tests/wheel
+KIT_WHEEL="$work/venv/bin" "$work/venv/bin/python" -m pytest -q -n "${WORKERS:-4}" -p no:cacheprovider -m "not lab and not e2e and not cu126" tests/unit tests/wheel
 cd "$here"
