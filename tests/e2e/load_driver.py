@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,10 @@ class Spool:
 
     def _watch(self) -> None:
         while not self._ended.wait(0.005):
-            found = [path for path in self._folder.rglob("*") if "docker-" in str(path) or "Get" in path.name]
-            self.peak = max(self.peak, sum(_blocks(path) for path in found))
+            with suppress(FileNotFoundError):  # a folder that went away meanwhile; the next look is near
+                every = self._folder.rglob("*")
+                found = [path for path in every if "docker-" in str(path) or "Get" in path.name]
+                self.peak = max(self.peak, sum(_blocks(path) for path in found))
 
     def end(self) -> int:
         self._ended.set()

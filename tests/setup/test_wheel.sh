@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 .venv/bin/python -m uv pip install -q --python "$work/venv/bin/python" --require-hashes -r tests/requirements.lock
 .venv/bin/python -m uv pip install -q --python "$work/venv/bin/python" --no-deps "$work"/dist/*.whl
 mkdir "$work/away"
-cp -r tests docs "$work/away/"
+cp -r tests docs images "$work/away/"
 cp pyproject.toml "$work/away/"
 cd "$work/away"
 KIT_WHEEL="$work/venv/bin" "$work/venv/bin/python" -m pytest -q -n "${WORKERS:-4}" -p no:cacheprovider -m "not lab and not e2e and not cu126" tests/unit tests/wheel
