@@ -219,7 +219,7 @@ def test_a_killed_or_interrupted_sender_costs_what_was_in_flight(
     stage: Stage, carried: Path, ending: signal.Signals
 ) -> None:
     del carried
-    bundle = stage.pack("large", seed=ending, weights=64 * MIB)
+    bundle = stage.pack(f"large-{ending.name.lower()}", seed=ending, weights=64 * MIB)
     definition = stage.definition("old")
     stage.lab.slow("old", rate="100mbit")
     try:
