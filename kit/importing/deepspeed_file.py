@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from kit.importing.change import shown
 from kit.jobs.deepspeed import deepspeed_json
-from kit.project.model import TrainJob
+from kit.project.job_model import TrainJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.data_files import data_folder
 from kit.jobs.versions import transformers_of, version_of
-from kit.project.model import ExportJob, ServeJob, TrainJob
+from kit.project.job_model import ExportJob, ServeJob, TrainJob
 
 if TYPE_CHECKING:
     from kit.project.model import Project

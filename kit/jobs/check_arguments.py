@@ -14,7 +14,7 @@ from kit.jobs.serve_flags import OWNED_FLAGS, flag_of
 from kit.jobs.train_arguments import own_train_arguments
 from kit.jobs.train_combinations import Asked, check_combinations
 from kit.jobs.versions import has_gpus, version_of
-from kit.project.model import ExportJob, ServeJob, TrainJob
+from kit.project.job_model import ExportJob, ServeJob, TrainJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -17,7 +17,8 @@ from kit.jobs.share import Place, host_launch, labels_of
 
 if TYPE_CHECKING:
     from kit.jobs.launch import LaunchContext
-    from kit.project.model import DataJob, Project
+    from kit.project.job_model import DataJob
+    from kit.project.model import Project
 
 _PORT = 1717
 """Where easy-dataset listens inside its container."""

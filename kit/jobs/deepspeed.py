@@ -13,7 +13,7 @@ from kit.errors import ConfigError
 from kit.jobs.render import render
 
 if TYPE_CHECKING:
-    from kit.project.model import TrainJob
+    from kit.project.job_model import TrainJob
 
 FILE = "deepspeed.json"
 

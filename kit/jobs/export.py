@@ -18,7 +18,8 @@ from kit.project.references import hosts_of
 
 if TYPE_CHECKING:
     from kit.jobs.launch import LaunchContext
-    from kit.project.model import ExportJob, Project, TrainJob
+    from kit.project.job_model import ExportJob, TrainJob
+    from kit.project.model import Project
 
 FILE = "export.yaml"
 OWNED = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.jobs.check_arguments import check_arguments
 from kit.jobs.versions import version_of
-from kit.project.model import ExportJob, ServeJob, TrainJob
+from kit.project.job_model import ExportJob, ServeJob, TrainJob
 from kit.project.references import image_of
 from kit.project.requirement import distribution_name, exact_version
 from kit.rules.evaluate import Broken, broken_rules

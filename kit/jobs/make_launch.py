@@ -10,7 +10,7 @@ from kit.jobs.export import export_launch
 from kit.jobs.job_rules import check_job
 from kit.jobs.serve import serve_launch
 from kit.jobs.train import train_launch
-from kit.project.model import DataJob, ExportJob, ServeJob
+from kit.project.job_model import DataJob, ExportJob, ServeJob
 from kit.project.references import hosts_of, image_of, nearest
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from kit.jobs.versions import has_gpus, pinned
 
 if TYPE_CHECKING:
     from kit.jobs.launch import LaunchContext
-    from kit.project.model import Project, ServeJob
+    from kit.project.job_model import ServeJob
+    from kit.project.model import Project
 
 _SERVED_NAME = re.compile(r"^[A-Za-z0-9][\w.:/@-]*$", re.ASCII)
 

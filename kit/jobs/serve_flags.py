@@ -18,7 +18,7 @@ from kit.jobs.versions import release
 
 if TYPE_CHECKING:
     from kit.jobs.argument_table import Argument, Table
-    from kit.project.model import ServeJob
+    from kit.project.job_model import ServeJob
 
 _OLD_PARSERS = {"qwen3": "deepseek_r1", "deepseek_r1": "deepseek_r1", "granite": "granite"}
 _SGLANG_PARSERS = {"qwen3": "qwen3", "deepseek_r1": "deepseek-r1", "deepseek-r1": "deepseek-r1"}

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from kit.host.facts import HostFacts
     from kit.jobs.gpus import GpuRequest
     from kit.jobs.launch import LaunchContext
-    from kit.project.model import HostSpec, Job, Project
+    from kit.project.job_model import Job
+    from kit.project.model import HostSpec, Project
 
 _HOSTNAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
 

@@ -18,7 +18,8 @@ from kit.jobs.versions import has_gpus, pinned
 
 if TYPE_CHECKING:
     from kit.jobs.launch import LaunchContext
-    from kit.project.model import Project, TrainJob
+    from kit.project.job_model import TrainJob
+    from kit.project.model import Project
 
 FILE = "train.yaml"
 # Long enough to tokenise a large dataset on rank 0 while the others wait, short enough to end a hang.

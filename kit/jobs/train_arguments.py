@@ -10,7 +10,7 @@ from kit.jobs.arguments import is_on, own_arguments
 from kit.project.references import nearest
 
 if TYPE_CHECKING:
-    from kit.project.model import TrainJob
+    from kit.project.job_model import TrainJob
 
 _ZERO_3 = 3
 OWNED = {

@@ -9,10 +9,12 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Tag, model_validator
 
 from kit.errors import ConfigError
 from kit.project.image_reference import check_mirror, parse_reference
+from kit.project.job_model import Job
+from kit.project.section import Port, Section
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 _PACKAGE = re.compile(
@@ -71,14 +73,7 @@ def _check_registry(value: str | Mapping[str, str]) -> str | Mapping[str, str]:
 Name = Annotated[str, AfterValidator(_check_name)]
 AbsolutePath = Annotated[str, AfterValidator(_check_absolute)]
 Gpus = Annotated[int | str, AfterValidator(_check_gpus)]
-Port = Annotated[int, Field(ge=1, le=65535)]
 PackagePin = Annotated[str, AfterValidator(_check_package)]
-
-
-class Section(BaseModel):
-    """A part of kit.yaml: immutable, and without keys that kit does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class Mirrors(Section):
@@ -163,68 +158,6 @@ class HostSpec(Section):
     """Private key file for SSH, relative to kit.yaml."""
     host_key: str | None = None
     """The host's key, `ssh-ed25519 AAAA…`, or its fingerprint, `SHA256:…`; otherwise known_hosts decides."""
-
-
-class JobBase(Section):
-    """What every job has: where it runs, and its image when it is not the usual one."""
-
-    hosts: tuple[str, ...] = ()
-    env: Mapping[str, str] = {}
-
-
-class TrainJob(JobBase):
-    """LLaMA-Factory with DeepSpeed, one process per GPU (or per host on a CPU)."""
-
-    kind: Literal["train"]
-    model: str
-    datasets: tuple[str, ...] = Field(min_length=1)
-    hosts: tuple[str, ...] = Field(min_length=1)
-    template: str = "qwen3"
-    zero: Literal[0, 1, 2, 3] | None = 2
-    """DeepSpeed's ZeRO stage; null trains without DeepSpeed."""
-    offload: Literal["none", "optimizer", "all"] = "none"
-    args: Mapping[str, Any] = {}
-    """LLaMA-Factory's own arguments, as they stand in its YAML."""
-    port: Port = 29500
-
-
-class ExportJob(JobBase):
-    """Merges the adapter that a train job made into its base model."""
-
-    kind: Literal["export"]
-    from_: str = Field(alias="from")
-    args: Mapping[str, Any] = {}
-
-
-class ServeJob(JobBase):
-    """An OpenAI-compatible endpoint for a model, or for what an export job made."""
-
-    kind: Literal["serve"]
-    engine: Literal["vllm", "sglang"] = "vllm"
-    model: str
-    hosts: tuple[str, ...] = Field(min_length=1, max_length=1)
-    tensor_parallel: int = Field(default=1, ge=1)
-    max_model_len: int | None = Field(default=None, ge=1)
-    gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
-    dtype: Literal["auto", "half", "float16", "bfloat16", "float", "float32"] | None = None
-    reasoning: str | None = None
-    served_name: str | None = None
-    bind: str = "127.0.0.1"
-    port: Port = 8000
-    args: Mapping[str, Any] = {}
-    """The engine's own flags, without the leading dashes."""
-
-
-class DataJob(JobBase):
-    """easy-dataset, a web tool that turns documents into training data."""
-
-    kind: Literal["data"]
-    hosts: tuple[str, ...] = Field(min_length=1, max_length=1)
-    bind: str = "127.0.0.1"
-    port: Port = 1717
-
-
-Job = Annotated[TrainJob | ExportJob | ServeJob | DataJob, Field(discriminator="kind")]
 
 
 def _kind_of_image(value: Any) -> str:

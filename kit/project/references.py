@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import get_args
 
-from kit.project.model import DataJob, ExportJob, NamedImage, OwnImage, Project, ServeJob, TrainJob
+from kit.project.job_model import DataJob, ExportJob, ServeJob, TrainJob
+from kit.project.model import NamedImage, OwnImage, Project
 from kit.project.requirement import distribution_name
 
 

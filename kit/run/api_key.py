@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kit.project.model import ServeJob
+from kit.project.job_model import ServeJob
 
 if TYPE_CHECKING:
-    from kit.project.model import Job
+    from kit.project.job_model import Job
 
 _FLAGS = ("api-key", "api_key")
 _VARIABLE = "VLLM_API_KEY"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError
-from kit.project.model import ServeJob
+from kit.project.job_model import ServeJob
 from kit.run.api_key import api_key_of
 from kit.run.fleet import open_hosts
 from kit.run.machine import make_machine

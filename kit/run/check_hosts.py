@@ -9,7 +9,7 @@ from kit.errors import KitError, UnfitError, UnreachableError
 from kit.host.checks import UNREACHABLE, Finding, PeerRoute, check, check_together
 from kit.jobs.check_arguments import argument_errors, unchecked
 from kit.jobs.job_rules import broken_job_rules, keys_of
-from kit.project.model import TrainJob
+from kit.project.job_model import TrainJob
 from kit.project.references import hosts_of
 from kit.run.fitness import needs_of
 from kit.run.fleet import open_some_hosts, try_each

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kit.errors import UnfitError
 from kit.host.checks import NeededImage, Needs, check, check_together, require_fit
 from kit.host.gpu_rules import GpuJob
-from kit.project.model import DataJob, ServeJob, TrainJob
+from kit.project.job_model import DataJob, ServeJob, TrainJob
 from kit.project.references import hosts_of, image_of
 from kit.ship.engine.identity import expected_ids
 from kit.ship.wanted import KIT_IMAGE

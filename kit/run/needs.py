@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError
-from kit.project.model import ExportJob, ServeJob
+from kit.project.job_model import ExportJob, ServeJob
 from kit.project.references import hosts_of, nearest
 
 if TYPE_CHECKING:
-    from kit.project.model import Job, Project
+    from kit.project.job_model import Job
+    from kit.project.model import Project
 
 
 def find_job(project: Project, name: str) -> Job:

@@ -31,7 +31,7 @@ class Wanted:
 def trees_of(project: Project, job_name: str) -> tuple[TreeName, ...]:
     """Return the shipped models and datasets that a job reads."""
     # Late, here and below: a host's agent takes orders without a kit.yaml, and starts in half the time.
-    from kit.project.model import ExportJob, ServeJob, TrainJob
+    from kit.project.job_model import ExportJob, ServeJob, TrainJob
 
     job = project.jobs[job_name]
     if isinstance(job, TrainJob):

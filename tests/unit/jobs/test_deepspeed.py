@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kit.jobs.deepspeed import deepspeed_json
-from kit.project.model import TrainJob
+from kit.project.job_model import TrainJob
 
 
 def _zero(stage: int, offload: str = "none") -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""The types of the jobs in kit.yaml, one for each kind. Unknown keys are refused; everything is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from kit.project.section import Port, Section
+
+
+class JobBase(Section):
+    """What every job has: where it runs, and its image when it is not the usual one."""
+
+    hosts: tuple[str, ...] = ()
+    env: Mapping[str, str] = {}
+
+
+class TrainJob(JobBase):
+    """LLaMA-Factory with DeepSpeed, one process per GPU (or per host on a CPU)."""
+
+    kind: Literal["train"]
+    model: str
+    datasets: tuple[str, ...] = Field(min_length=1)
+    hosts: tuple[str, ...] = Field(min_length=1)
+    template: str = "qwen3"
+    zero: Literal[0, 1, 2, 3] | None = 2
+    """DeepSpeed's ZeRO stage; null trains without DeepSpeed."""
+    offload: Literal["none", "optimizer", "all"] = "none"
+    args: Mapping[str, Any] = {}
+    """LLaMA-Factory's own arguments, as they stand in its YAML."""
+    port: Port = 29500
+
+
+class ExportJob(JobBase):
+    """Merges the adapter that a train job made into its base model."""
+
+    kind: Literal["export"]
+    from_: str = Field(alias="from")
+    args: Mapping[str, Any] = {}
+
+
+class ServeJob(JobBase):
+    """An OpenAI-compatible endpoint for a model, or for what an export job made."""
+
+    kind: Literal["serve"]
+    engine: Literal["vllm", "sglang"] = "vllm"
+    model: str
+    hosts: tuple[str, ...] = Field(min_length=1, max_length=1)
+    tensor_parallel: int = Field(default=1, ge=1)
+    max_model_len: int | None = Field(default=None, ge=1)
+    gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
+    dtype: Literal["auto", "half", "float16", "bfloat16", "float", "float32"] | None = None
+    reasoning: str | None = None
+    served_name: str | None = None
+    bind: str = "127.0.0.1"
+    port: Port = 8000
+    args: Mapping[str, Any] = {}
+    """The engine's own flags, without the leading dashes."""
+
+
+class DataJob(JobBase):
+    """easy-dataset, a web tool that turns documents into training data."""
+
+    kind: Literal["data"]
+    hosts: tuple[str, ...] = Field(min_length=1, max_length=1)
+    bind: str = "127.0.0.1"
+    port: Port = 1717
+
+
+Job = Annotated[TrainJob | ExportJob | ServeJob | DataJob, Field(discriminator="kind")]
