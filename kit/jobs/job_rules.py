@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kit.jobs.check_arguments import check_arguments
+from kit.jobs.held_packages import held_packages
 from kit.jobs.versions import version_of
 from kit.project.job_model import ExportJob, ServeJob, TrainJob
-from kit.project.references import image_of
-from kit.project.requirement import distribution_name, exact_version
 from kit.rules.evaluate import Broken, broken_rules
 from kit.rules.refuse import refuse
 from kit.rules.rule import load_rules
@@ -41,9 +40,7 @@ def job_facts(project: Project, name: str) -> dict[str, tuple[str, ...]]:
             found["flag"] = tuple(flags)
     else:
         found |= {f"arg.{key}": (_value(value),) for key, value in args.items()}
-    asked = {str(image): packages for image, packages in project.packages.items()}
-    for requirement in asked.get(image_of(project, name), ()):
-        found[f"asked.{distribution_name(requirement)}"] = (exact_version(requirement) or "",)
+    found |= {f"held.{package}": (version,) for package, version in held_packages(project, name).items()}
     return found | {f"env.{key}": (value,) for key, value in job.env.items()}
 
 

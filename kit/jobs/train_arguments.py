@@ -29,7 +29,7 @@ OWNED = {
     "no_cuda": "the stack says it",
     "local_rank": "torchrun sets it",
     "infer_backend": "vLLM and LLaMA-Factory are two images",
-    "use_unsloth": "Unsloth conflicts with the image's trl",
+    "use_unsloth": "it trains on one GPU alone, and wants another trl than the image's",
     "use_ray": "kit launches with torchrun",
     "push_to_hub": "there is no hub on the intranet",
     "hub_model_id": "there is no hub on the intranet",
