@@ -78,6 +78,10 @@ def _plan_lines(plan: tuple[PlannedHost, ...]) -> Iterator[str]:
 
 
 def _up_lines(result: UpResult) -> Iterator[str]:
+    verb = "would bring" if result.plan else "brought"
+    for brought in result.carried:
+        what = f"what {brought.job} made (run {brought.run_id}, {brought.files} files)"
+        yield f"{verb} {what}, {bytes_text(brought.bytes)}, from {brought.source} to {brought.target}"
     if result.plan:
         yield from _plan_lines(result.plan)
         return

@@ -73,7 +73,8 @@ def _run_cells(row: RunRow) -> tuple[str, ...]:
         row.url or "",
         f"exit code {row.exit_code}" if row.exit_code else "",
         f"loss {row.last_loss:.4g}" if row.last_loss is not None else "",
-        f"made {bytes_text(row.made_bytes)}" if row.made_bytes else "",
+        f"made {bytes_text(row.made_bytes)}" if row.made_bytes and not row.carried_from else "",
+        f"holds {bytes_text(row.made_bytes or 0)} made on {row.carried_from}" if row.carried_from else "",
     ]
     shown = ", ".join(text for text in details if text)
     return (row.job, row.host, row.state, started, row.run_id, shown)

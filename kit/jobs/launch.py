@@ -29,6 +29,12 @@ class ModelSource:
     name: str
     path: str
     """Absolute folder on the host."""
+    elsewhere: tuple[tuple[str, str], ...] = ()
+    """(host, its folder there), where a host has it in another place."""
+
+    def at(self, host: str) -> str:
+        """Return its folder on a host."""
+        return dict(self.elsewhere).get(host, self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class LaunchContext:
     facts: Mapping[str, HostFacts]
     """Host name -> what was found there."""
     sources: Mapping[str, ModelSource] = field(default_factory=dict)
-    """Train or export job -> the folder on the job's host that holds what it made.
+    """Train or export job -> the folder on the job's hosts that holds what it made.
 
     Shipped models need no entry: they stand under ROOT/models.
     """

@@ -69,7 +69,7 @@ class Place:
             raise ConfigError(
                 f"job {job!r} has not made anything yet", where=f"jobs.{self.name}", fix=f"kit up {job}"
             )
-        return plain_path(source.path, f"what {job} made")
+        return plain_path(source.at(self.host), f"what {job} made")
 
 
 @dataclass(frozen=True, slots=True)

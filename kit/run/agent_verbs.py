@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
-from kit.run.agent_work import WORK
+from kit.run.agent_work import FED, WORK
 from kit.run.engine_socket import EngineSocket
 
 if TYPE_CHECKING:
@@ -17,4 +17,9 @@ def _work(verb: str, request: Request, stdin: BinaryIO, emit: Emit) -> Result:
     return WORK[verb](request, EngineSocket(), emit)
 
 
-VERBS = {verb: partial(_work, verb) for verb in WORK}
+def _take(verb: str, request: Request, stdin: BinaryIO, emit: Emit) -> Result:
+    del emit
+    return FED[verb](request, stdin)
+
+
+VERBS = {verb: partial(_work, verb) for verb in WORK} | {verb: partial(_take, verb) for verb in FED}

@@ -19,9 +19,11 @@ from kit.run.last_lines import read_last_lines
 from kit.run.read_run import list_files
 from kit.run.record import FAILED, OPEN, record_document, record_of
 from kit.run.run_store import RunStore, plain_relative
+from kit.run.take_made import parts_here, take_made
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import BinaryIO
 
     from kit.run.engine_port import Engine
     from kit.run.record import RunRecord
@@ -162,7 +164,21 @@ def ask(request: Request, engine: Engine, emit: Emit) -> Result:
     return {**asdict(answer), "model": record.served_name, "run_id": record.run_id}
 
 
+def made_here(request: Request, engine: Engine, emit: Emit) -> Result:
+    """Tell how much of what a job made elsewhere is here already."""
+    del engine
+    return {"here": parts_here(_store(request), record_of(request["record"], "made_here"), emit)}
+
+
+def take(request: Request, stdin: BinaryIO) -> Result:
+    """Take in what a job made elsewhere."""
+    record = record_of(request["record"], "take_made")
+    taken = take_made(_store(request), record, str(request["host"]), request["here"], stdin)
+    return {"run_id": taken.run_id}
+
+
 WORK: Mapping[str, Callable[[Request, Engine, Emit], Result]] = {
+    "made_here": made_here,
     "survey": survey,
     "write_run": write_run,
     "runs": runs,
@@ -171,3 +187,6 @@ WORK: Mapping[str, Callable[[Request, Engine, Emit], Result]] = {
     "probe": probe,
     "ask": ask,
 }
+
+FED: Mapping[str, Callable[[Request, BinaryIO], Result]] = {"take_made": take}
+"""Verbs whose request is followed by bytes."""

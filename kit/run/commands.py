@@ -63,6 +63,11 @@ def last_line(path: str) -> Argv:
     return ("tail", "-n", "1", path)
 
 
+def print_rest(path: str, start: int) -> Argv:
+    """Return the command that prints a file from its byte `start` on, counted from 0."""
+    return ("tail", "-c", f"+{start + 1}", path) if start else print_file(path)
+
+
 def print_file(path: str) -> Argv:
     """Return the command that prints a file."""
     return ("cat", path)

@@ -46,7 +46,7 @@ def describe(launch: Launch, sources: Mapping[str, ModelSource]) -> dict[str, Ru
             endpoint_port=launch.endpoint_port,
             endpoint_bind=launch.endpoint_bind,
             served_name=launch.served_name,
-            inputs=tuple((job, source.path) for job, source in sources.items()),
+            inputs=tuple((job, source.at(share.host)) for job, source in sources.items()),
         )
         for share in launch.hosts
     }

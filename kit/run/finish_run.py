@@ -147,10 +147,21 @@ def usable_artifact(
             if container is not None and container.running:
                 continue
             found = finish_run(store, engine, record, emit)
-        if found.state == DONE and found.artifact is not None and found.artifact.files:
+        if found.carried_from and not _is_present(store, found):
+            continue  # it is brought again
+        whole = found.state == DONE or bool(found.carried_from)
+        if whole and found.artifact is not None and found.artifact.files:
             _check_presence(store, found, found.artifact)
             return found
     return None
+
+
+def _is_present(store: RunStore, record: RunRecord) -> bool:
+    try:
+        _check_presence(store, record, record.artifact or Artifact("", ()))
+    except VerificationError:
+        return False
+    return True
 
 
 def _check_presence(store: RunStore, record: RunRecord, artifact: Artifact) -> None:

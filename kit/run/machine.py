@@ -12,7 +12,7 @@ from kit.run.commands import print_file
 from kit.run.fleet import each, try_each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from kit.bundle.manifest import Manifest
     from kit.errors import KitError
@@ -31,9 +31,16 @@ class Agent(Protocol):
     """kit's image at work on a host."""
 
     def call(
-        self, verb: str, request: dict[str, Any], on_event: Callable[[dict[str, Any]], None] | None = None
+        self,
+        verb: str,
+        request: dict[str, Any],
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+        chunks: Iterable[bytes] = (),
     ) -> dict[str, Any]:
-        """Return a verb's result. Raises the KitError that the verb raised, or UnreachableError."""
+        """Return a verb's result; `chunks` follow the request.
+
+        Raises the KitError that the verb raised, or UnreachableError.
+        """
 
 
 class ImageAgent:
@@ -45,12 +52,16 @@ class ImageAgent:
         self._image_tag = image_tag
 
     def call(
-        self, verb: str, request: dict[str, Any], on_event: Callable[[dict[str, Any]], None] | None = None
+        self,
+        verb: str,
+        request: dict[str, Any],
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+        chunks: Iterable[bytes] = (),
     ) -> dict[str, Any]:
         """Return a verb's result."""
         from kit.host.agent import call_agent
 
-        return call_agent(self._host, self._facts, self._image_tag, verb, request, on_event=on_event)
+        return call_agent(self._host, self._facts, self._image_tag, verb, request, chunks, on_event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,10 @@ class Machine:
     ) -> dict[str, Any]:
         """Have kit's image do something there."""
         return self.agent.call(verb, {"root": self.spec.root, **request}, on_event)
+
+    def feed(self, verb: str, chunks: Iterable[bytes], **request: Any) -> dict[str, Any]:
+        """Have kit's image do something there with bytes that follow the request."""
+        return self.agent.call(verb, {"root": self.spec.root, **request}, None, chunks)
 
 
 def shipped_manifest(host: Host, spec: HostSpec) -> Manifest:

@@ -22,24 +22,22 @@ def find_job(project: Project, name: str) -> Job:
     return job
 
 
-def maker_of(project: Project, name: str) -> str | None:
-    """Return the earlier job whose artifact a job uses, or None.
-
-    Raises ConfigError when that artifact is made on another host than the job runs on.
-    """
+def makers_of(project: Project, name: str) -> tuple[str, ...]:
+    """Return the earlier jobs whose artifacts a job uses. Raises ConfigError for an unknown job."""
     job = find_job(project, name)
     if isinstance(job, ExportJob):
-        maker = job.from_
-    elif isinstance(job, ServeJob) and job.model not in project.models:
-        maker = job.model
-    else:
-        return None
-    made_on, used_on = hosts_of(project, maker)[:1], hosts_of(project, name)[:1]
-    if made_on != used_on:
-        raise ConfigError(
-            f"what {maker} makes is on {made_on[0]}, and {name} runs on {used_on[0]}",
-            where=f"jobs.{name}.hosts",
-            why="kit does not yet carry what a job made from host to host",
-            fix=f"hosts: [{made_on[0]}]",
-        )
-    return maker
+        return (job.from_,)
+    if isinstance(job, ServeJob) and job.model not in project.models:
+        return (job.model,)
+    return ()
+
+
+def made_on(project: Project, maker: str) -> str:
+    """Return the host where what a job makes is gathered."""
+    return hosts_of(project, maker)[0]
+
+
+def makers_elsewhere(project: Project, name: str) -> tuple[str, ...]:
+    """Return the hosts beside a job's own that hold what it uses."""
+    homes = dict.fromkeys(made_on(project, maker) for maker in makers_of(project, name))
+    return tuple(home for home in homes if home not in hosts_of(project, name))

@@ -10,7 +10,8 @@ from kit.jobs.launch import LaunchContext, ModelSource
 from kit.jobs.make_launch import make_launch
 from kit.project.references import image_of
 from kit.run import commands
-from kit.run.needs import maker_of
+from kit.run.carry import carried_folder
+from kit.run.needs import made_on, makers_of
 from kit.run.prepare import job_hosts
 from kit.run.redact import redact_file
 
@@ -87,11 +88,17 @@ def plan_without_hosts(project: Project, job: str, manifest: Manifest | None) ->
     tags = {image: f"kit.invalid/{image}:not-packed-yet"}
     if manifest is not None:
         tags = {image.name: image.identity_tag for image in manifest.images}
-    maker = maker_of(project, job)
-    root = project.hosts[hosts[0]].root
-    sources = {maker: ModelSource(maker, f"{root}/runs/{maker}/{OFFLINE_RUN}/out")} if maker else {}
+    sources = {maker: _assumed_source(project, maker, hosts) for maker in makers_of(project, job)}
     launch = make_launch(project, job, OFFLINE_RUN, LaunchContext(tags, facts, sources))
     return plan_of(launch, facts)
+
+
+def _assumed_source(project: Project, maker: str, hosts: tuple[str, ...]) -> ModelSource:
+    home, roots = made_on(project, maker), {host: project.hosts[host].root for host in hosts}
+    made = {host: f"{root}/runs/{maker}/{OFFLINE_RUN}/out" for host, root in roots.items()}
+    brought = {host: carried_folder(root, maker, OFFLINE_RUN) for host, root in roots.items()}
+    places = tuple((host, made[host] if host == home else brought[host]) for host in hosts)
+    return ModelSource(maker, places[0][1], places)
 
 
 def assumed_facts(host: str, spec: HostSpec) -> HostFacts:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from kit.errors import UnfitError
-from kit.jobs.launch import LaunchContext, ModelSource
+from kit.errors import KitError, UnfitError
+from kit.jobs.launch import LaunchContext
 from kit.jobs.make_launch import make_launch
 from kit.project.references import hosts_of, image_of
 from kit.run.describe_run import describe
 from kit.run.fleet import each
 from kit.run.images import check_image
-from kit.run.needs import find_job, maker_of
-from kit.run.record import RunRecord, record_of
+from kit.run.needs import find_job, makers_of
 from kit.run.routes import ask_way
+from kit.run.seek_made import seek_made
 from kit.run.seen_run import SeenRun, seen_runs
 from kit.ship.wanted import Wanted, trees_in, trees_of
 
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from kit.jobs.launch import Launch
     from kit.jobs.network import Route
     from kit.project.model import Project
+    from kit.run.carry import Carry
     from kit.run.machine import Machine
+    from kit.run.record import RunRecord
 
 FOLDERS = {"model": "models", "dataset": "datasets"}
 """Kind of tree → the folder under a host's root that holds it."""
@@ -43,6 +46,9 @@ class Prepared:
     """Host → the record that the run begins with."""
     open_runs: Mapping[str, tuple[SeenRun, ...]]
     """Host → runs of this job whose end is not recorded."""
+    carries: tuple[Carry, ...] = ()
+    """What earlier jobs made on other hosts, to be brought before the start."""
+    notes: tuple[str, ...] = ()
 
     @property
     def running(self) -> tuple[SeenRun, ...]:
@@ -57,32 +63,42 @@ class Prepared:
 
 
 def prepare(
-    project: Project, job: str, manifest: Manifest, machines: Mapping[str, Machine], run_id: str
+    project: Project,
+    job: str,
+    manifest: Manifest,
+    machines: Mapping[str, Machine],
+    run_id: str,
+    *,
+    others: Mapping[str, Machine | KitError] = MappingProxyType({}),
 ) -> Prepared:
     """Look at the job's hosts and return what would be launched.
 
+    `others` are the hosts beside the job's own that hold what it uses, or why they cannot be asked.
     Raises ConfigError for what kit.yaml asks in vain, UnfitError when something is missing on a
     host, VerificationError when an image or an artifact is not what its record says.
     """
     find_job(project, job)
-    maker = maker_of(project, job)
+    makers = makers_of(project, job)
     _check_images(project, job, manifest, machines)
     trees = trees_in(manifest, Wanted((), trees_of(project, job)))
-    surveys = each(tuple(machines), lambda host: _survey(machines[host], job, trees, maker))
+    surveys = each(tuple(machines), lambda host: _survey(machines[host], job, trees, makers))
     _check_trees(surveys)
-    sources = _sources(machines, surveys, maker)
+    made = {host: found["made"] for host, found in surveys.items()}
+    sought = seek_made(project, makers, machines, made, others)
     context = LaunchContext(
         images={image.name: image.identity_tag for image in manifest.images},
         facts={host: machine.facts for host, machine in machines.items()},
-        sources=sources,
+        sources=sought.sources,
         routes=_routes(project, machines),
     )
     launch = make_launch(project, job, run_id, context)
     return Prepared(
         machines=machines,
         launch=launch,
-        records=describe(launch, sources),
+        records=describe(launch, sought.sources),
         open_runs={host: seen_runs(found["runs"], host) for host, found in surveys.items()},
+        carries=sought.carries,
+        notes=sought.notes,
     )
 
 
@@ -101,7 +117,9 @@ def _check_images(project: Project, job: str, manifest: Manifest, machines: Mapp
         check_image(image, machine.facts)
 
 
-def _survey(machine: Machine, job: str, trees: tuple[FileTree, ...], maker: str | None) -> dict[str, Any]:
+def _survey(
+    machine: Machine, job: str, trees: tuple[FileTree, ...], makers: tuple[str, ...]
+) -> dict[str, Any]:
     wanted = [
         {
             "folder": f"{FOLDERS[tree.kind]}/{tree.name}",
@@ -109,7 +127,7 @@ def _survey(machine: Machine, job: str, trees: tuple[FileTree, ...], maker: str 
         }
         for tree in trees
     ]
-    return machine.ask("survey", job=job, trees=wanted, made_by=[maker] if maker else [])
+    return machine.ask("survey", job=job, trees=wanted, made_by=list(makers))
 
 
 def _check_trees(surveys: Mapping[str, Mapping[str, Any]]) -> None:
@@ -122,18 +140,6 @@ def _check_trees(surveys: Mapping[str, Mapping[str, Any]]) -> None:
                 where=host,
                 fix=f"kit ship --host {host}",
             )
-
-
-def _sources(
-    machines: Mapping[str, Machine], surveys: Mapping[str, Mapping[str, Any]], maker: str | None
-) -> dict[str, ModelSource]:
-    host = next(iter(machines))
-    document = surveys[host]["made"].get(maker)
-    if maker is None or document is None:
-        return {}
-    record = record_of(document, host)
-    path = record.artifact.path if record.artifact else ""
-    return {maker: ModelSource(maker, f"{machines[host].spec.root}/runs/{maker}/{record.run_id}/{path}")}
 
 
 def _routes(project: Project, machines: Mapping[str, Machine]) -> dict[str, Route]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from kit.run.record import RunRecord
 
-SCRATCH = ("out", "home", "cache")
+SCRATCH = ("out", "home", "cache", "carried", "carried.part")
 """Folders of a run whose content is not listed as it stands; what the job made is, from its record."""
 
 
@@ -28,7 +28,7 @@ def list_files(folder: Path, record: RunRecord) -> Iterator[File]:
         if relative.parts[0] not in SCRATCH:
             blob = sha256_of_file(path)
             yield File(relative.as_posix(), blob.digest, blob.size)
-    if record.artifact:
+    if record.artifact and not record.carried_from:
         for file in record.artifact.files:
             yield File(f"{record.artifact.path}/{file.path}", file.digest, file.size)
 

@@ -76,6 +76,8 @@ class RunRecord:
     """(job, folder) of what earlier jobs made and this run used."""
     artifact: Artifact | None = None
     training: Training | None = None
+    carried_from: str = ""
+    """The host that made the artifact, where it was brought from another one."""
 
 
 def dump_record(record: RunRecord) -> bytes:

@@ -35,6 +35,8 @@ class RunRow:
     url: str | None
     last_loss: float | None
     made_bytes: int | None
+    carried_from: str = ""
+    """The host that made it, where it was brought from another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,4 +136,5 @@ def run_row(run: SeenRun) -> RunRow:
         url=address if run.runs and record.endpoint_port else None,
         last_loss=record.training.last_loss if record.training else None,
         made_bytes=run.artifact_bytes,
+        carried_from=record.carried_from,
     )

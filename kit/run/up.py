@@ -9,11 +9,13 @@ from kit.errors import UnfitError
 from kit.jobs.check_arguments import unchecked
 from kit.jobs.job_rules import check_job
 from kit.run.api_key import api_key_of
+from kit.run.carry import carry_all
 from kit.run.describe_run import make_run_id
 from kit.run.endpoint import Endpoint, reachable_address
 from kit.run.fitness import require_fit_hosts, require_free_ports
-from kit.run.fleet import open_hosts
-from kit.run.machine import make_machines
+from kit.run.fleet import open_hosts, open_some_hosts
+from kit.run.machine import make_machines, make_some_machines
+from kit.run.needs import makers_elsewhere
 from kit.run.plan import PlannedHost, plan_of
 from kit.run.prepare import job_hosts, prepare
 from kit.run.see_through import see_to_its_end
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kit.bundle.manifest import Manifest
+    from kit.errors import KitError
     from kit.progress import Progress
     from kit.project.load import LoadedProject
     from kit.project.model import Project
+    from kit.run.carry import Carried
     from kit.run.machine import Machine, Toolbox
     from kit.run.prepare import Prepared
     from kit.run.record import RunRecord
@@ -82,6 +86,8 @@ class UpResult:
     """Its folder there."""
     made_bytes: int | None = None
     made_files: int | None = None
+    carried: tuple[Carried, ...] = ()
+    """What earlier jobs made on other hosts, and was or would be brought for this one."""
     plan: tuple[PlannedHost, ...] = ()
 
 
@@ -104,20 +110,27 @@ def up(
     check_job(loaded.project, request.job)
     if note := unchecked(loaded.project, request.job):
         progress.note(note)
-    with open_hosts(loaded, names, toolbox.connect) as hosts:
+    makers = makers_elsewhere(loaded.project, request.job)
+    with (
+        open_hosts(loaded, names, toolbox.connect) as hosts,
+        open_some_hosts(loaded, makers, toolbox.connect) as reached,
+    ):
         progress.start(task := f"look at {', '.join(names)}")
         machines = make_machines(hosts, loaded.project.hosts, toolbox)
+        found, unfit = make_some_machines(reached.hosts, loaded.project.hosts, toolbox)
+        others: dict[str, Machine | KitError] = {**found, **reached.failures, **unfit}
         run_id = make_run_id(clock.time(), request.token)
-        prepared = _prepare_fit(loaded.project, manifest, machines, request, run_id, progress)
+        prepared = _prepare_fit(loaded.project, manifest, machines, others, request, run_id, progress)
         progress.finish(task)
         result = _act(prepared, request, api_key_of(loaded.project.jobs[request.job]), progress, clock)
     return replace(result, seconds=round(clock.monotonic() - started, 3))
 
 
-def _prepare_fit(
+def _prepare_fit(  # noqa: PLR0913, PLR0917 - what up was told, and what it found
     project: Project,
     manifest: Manifest | None,
     machines: Mapping[str, Machine],
+    others: Mapping[str, Machine | KitError],
     request: UpRequest,
     run_id: str,
     progress: Progress,
@@ -126,7 +139,9 @@ def _prepare_fit(
     for warning in require_fit_hosts(project, request.job, facts):
         progress.note(f"{warning.host}: {warning.text}; {warning.fix}")
     bundle = manifest or next(iter(machines.values())).shipped
-    prepared = prepare(project, request.job, bundle, machines, run_id)
+    prepared = prepare(project, request.job, bundle, machines, run_id, others=others)
+    for note in prepared.notes:
+        progress.note(note)
     if not (request.dry_run or prepared.running):
         require_free_ports(project, request.job, facts)
     return prepared
@@ -140,6 +155,7 @@ def _act(prepared: Prepared, request: UpRequest, api_key: str, progress: Progres
     again = launch.kind in SERVING and prepared.runs_already
     if not again:
         _refuse_running(prepared)
+        carry_all(prepared.carries, progress)
         start_run(prepared)
     if request.detach:
         return _result(prepared, RUNNING if again else STARTED, again=again)
@@ -174,6 +190,7 @@ def _result(prepared: Prepared, state: str, *, again: bool = False) -> UpResult:
         already_running=again,
         url=Endpoint(address, launch.endpoint_port or 0).url if serves else None,
         served_name=launch.served_name or None,
+        carried=() if again else tuple(carry.shown for carry in prepared.carries),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 
 from kit.errors import UnreachableError
 from kit.host.port import Argv, Completed
-from kit.run.agent_work import WORK
+from kit.run.agent_work import FED, WORK
 from kit.run.container import ContainerState
 
 
@@ -110,6 +111,8 @@ class FakeHost:
         if not path.is_file():
             return Completed(1, b"", b"No such file")
         data = path.read_bytes()
+        if argv[1] == "-c":
+            return done(data[int(argv[2]) - 1 :])
         return done(data if argv[0] == "cat" else data.splitlines(keepends=True)[-1])
 
     def stream(
@@ -151,12 +154,18 @@ class FakeAgent:
     called: list[str] = field(default_factory=list)
 
     def call(
-        self, verb: str, request: dict[str, Any], on_event: Callable[[dict[str, Any]], None] | None = None
+        self,
+        verb: str,
+        request: dict[str, Any],
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+        chunks: Iterable[bytes] = (),
     ) -> dict[str, Any]:
         self.called.append(verb)
         request = json.loads(json.dumps(request))
         if verb in self.answers:
             return self.answers[verb](request)
+        if verb in FED:
+            return FED[verb](request, io.BytesIO(b"".join(chunks)))
         result = WORK[verb](request, self.host.engine, on_event or _ignore)
         answer: dict[str, Any] = json.loads(json.dumps(result))
         return answer

@@ -256,18 +256,6 @@ def test_a_training_that_ended_unwatched_is_recorded_by_the_job_that_needs_it(tm
     assert record_at(world.run_folders("gpu1", "train")[0]).state == "done"
 
 
-def test_a_model_made_on_another_host_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    jobs = {
-        "train": {"kind": "train", "model": "tiny", "datasets": ["questions"], "hosts": ["gpu1", "gpu2"]},
-        "merge": {"kind": "export", "from": "train"},
-        "serve": {"kind": "serve", "model": "merge", "hosts": ["gpu2"]},
-    }
-    world = make_world(tmp_path, jobs=jobs)
-    with pytest.raises(ConfigError) as caught:
-        world.up("serve")
-    assert caught.value.fix == "hosts: [gpu1]"
-
-
 def serving(tmp_path: Path) -> World:
     world = world_where(tmp_path)
     world.up("train")
