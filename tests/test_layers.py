@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "run": {"ship", "bundle", "jobs", "host", "project"},
     "workflow": {
         "run",
+        "dataset",
         "ship",
         "bundle",
         "sbom",

@@ -40,6 +40,8 @@ class Wanted:
     """Faults of a file to keep."""
     workers: int = 0
     """Processes; 0: one a core."""
+    exact: Form | None = None
+    """The form and nothing else, where kit.yaml says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class FileReport:
 def read_form(layout: Layout, wanted: Wanted) -> tuple[Form, dict[str, Any]]:
     """Return the form of a file, and its columns with a value each. Raises ConfigError when no form fits."""
     found, where = first_values(layout), str(layout.path)
+    if wanted.exact is not None:
+        return wanted.exact, found
     if not found and not wanted.form:
         # Nothing to tell a form by: the faults of its records are what there is to say.
         return recognise({"instruction": ""}, where), found

@@ -39,10 +39,11 @@ OPENAI_TAGS: Mapping[str, str] = {
     "function_tag": "function_call",
     "system_tag": "system",
 }
-_DEFAULT_COLUMNS: Mapping[str, Mapping[str, str]] = {
+DEFAULT_COLUMNS: Mapping[str, Mapping[str, str]] = {
     ALPACA: {"prompt": "instruction", "query": "input", "response": "output"},
     SHAREGPT: {"messages": "conversations"},
 }
+"""LLaMA-Factory's own, used when dataset_info.json names none."""
 _READ_BESIDE = ("system", "tools", "images", "videos", "audios")
 _COLUMNS = (
     "prompt",
@@ -106,7 +107,7 @@ class Form:
         found: dict[str, Any] = {"format": self.formatting}
         if self.task == PREFERENCE:
             found["ranking"] = True
-        if self.column != _DEFAULT_COLUMNS[self.formatting]:
+        if self.column != DEFAULT_COLUMNS[self.formatting]:
             found["columns"] = self.column
         if self.formatting == SHAREGPT and self.tag != SHAREGPT_TAGS:
             found["tags"] = self.tag

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 
 _FILE = "dataset_info.json"
 _HUBS = ("hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name")
+_GUESSED: dict[str, dict[str, Any]] = {
+    "pt": {"columns": {"prompt": "text"}},
+    "rm": {"ranking": True, "columns": {"prompt": "instruction", "chosen": "chosen", "rejected": "rejected"}},
+    "kto": {"columns": {"prompt": "instruction", "response": "output", "kto_tag": "kto_tag"}},
+}
+_GUESSED["dpo"] = _GUESSED["rm"]
+"""Stage → what an entry must say at least, where no dataset_info.json does."""
 _TAKEN = ("file_name", "formatting", "columns", "tags", "ranking", *_HUBS)
 
 
@@ -33,7 +40,11 @@ def take_datasets(invocation: Invocation, args: dict[str, Any]) -> tuple[tuple[s
         raise invocation.refusal("no dataset", "a training needs one", "write dataset: NAME into it")
     info = _info(invocation, folder)
     invocation.changes.renamed(f"dataset: {','.join(names)}", "datasets")
-    return tuple((name, _entry(invocation, name, folder, info)) for name in names)
+    stage = str(args.get("stage", ""))
+    return tuple(
+        (name, _entry(invocation, name, folder, info) or _guess(invocation, name, folder, info, stage))
+        for name in names
+    )
 
 
 def _info(invocation: Invocation, folder: str) -> dict[str, Any] | None:
@@ -47,14 +58,23 @@ def _info(invocation: Invocation, folder: str) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _entry(invocation: Invocation, name: str, folder: str, info: dict[str, Any] | None) -> dict[str, Any]:
-    found = (info or {}).get(name)
+def _guess(
+    invocation: Invocation, name: str, folder: str, info: dict[str, Any] | None, stage: str
+) -> dict[str, Any]:
     where = invocation.on_host(folder).rstrip("/")
+    why = f"{where}/{_FILE} was not found" if info is None else f"{where}/{_FILE} has no {name}"
+    path = f"{where}/{name}.json"
+    invocation.changes.fill_in(f"datasets.{name}: {path}", f"{why}; name the file, its format and columns")
+    return {"path": path, "format": "alpaca", **_GUESSED.get(stage, {})}
+
+
+def _entry(
+    invocation: Invocation, name: str, folder: str, info: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    found = (info or {}).get(name)
     if not isinstance(found, dict):
-        why = f"{where}/{_FILE} was not found" if info is None else f"{where}/{_FILE} has no {name}"
-        path = f"{where}/{name}.json"
-        invocation.changes.fill_in(f"datasets.{name}: {path}", f"{why}; name the file and its format")
-        return {"path": path, "format": "alpaca"}
+        return None
+    where = invocation.on_host(folder).rstrip("/")
     entry: dict[str, Any] = {"path": _path(invocation, name, where, found)}
     form = str(found.get("formatting", "alpaca"))
     entry["format"] = form if form in ("alpaca", "sharegpt") else "alpaca"

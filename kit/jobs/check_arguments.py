@@ -9,6 +9,7 @@ from kit.errors import ConfigError
 from kit.jobs.argument_table import Known, Table, known_arguments
 from kit.jobs.argument_value import wrong_value
 from kit.jobs.arguments import own_arguments
+from kit.jobs.data_forms import check_data_forms
 from kit.jobs.export import OWNED as EXPORT_OWNED
 from kit.jobs.serve_flags import OWNED_FLAGS, flag_of
 from kit.jobs.train_arguments import own_train_arguments
@@ -77,6 +78,7 @@ def _own(project: Project, name: str) -> None:
     job = project.jobs[name]
     if isinstance(job, TrainJob):
         own_train_arguments(name, job, gpus=has_gpus(project))
+        check_data_forms(project, name)
     elif isinstance(job, ExportJob):
         own_arguments(name, job.args, EXPORT_OWNED)
     elif isinstance(job, ServeJob):

@@ -23,7 +23,7 @@ def lock(folder: Path, **overrides: Any) -> Any:
     (folder / "model").mkdir(exist_ok=True)
     (folder / "model" / "config.json").write_text("{}")
     (folder / "data").mkdir(exist_ok=True)
-    (folder / "data" / "questions.json").write_text("[]")
+    (folder / "data" / "questions.json").write_text('[{"instruction": "", "input": "", "output": ""}]')
     return CliRunner().invoke(app, ["lock", "--offline", "-f", str(folder / "kit.yaml")])
 
 

@@ -200,10 +200,11 @@ def test_datasets_are_named_by_absolute_files_in_ascii() -> None:
 
 def test_pairs_and_tags_of_a_dataset_reach_llama_factory() -> None:
     tags = {"role_tag": "role", "content_tag": "content"}
-    datasets = {"one": {"path": "one.jsonl", "format": "sharegpt", "ranking": True, "tags": tags}}
-    share = launch_of(document({"datasets": ["one"]}, datasets=datasets)).hosts[0]
-    info = json.loads(file_of(share, "dataset_info.json"))["one"]
-    assert (info["ranking"], info["tags"]) == (True, tags)
+    columns = {"messages": "messages", "chosen": "chosen", "rejected": "rejected"}
+    entry = {"path": "one.jsonl", "format": "sharegpt", "ranking": True, "tags": tags, "columns": columns}
+    made = document({"datasets": ["one"], "args": {"stage": "dpo"}}, datasets={"one": entry})
+    info = json.loads(file_of(launch_of(made).hosts[0], "dataset_info.json"))["one"]
+    assert (info["ranking"], info["tags"], info["columns"]) == (True, tags, columns)
 
 
 def test_without_deepspeed_no_configuration_is_written() -> None:
