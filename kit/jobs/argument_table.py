@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.data_files import data_folder
 from kit.jobs.versions import transformers_of, version_of
-from kit.project.job_model import ExportJob, ServeJob, TrainJob
+from kit.project.job_model import ExportJob, ServeJob, TalkJob, TrainJob
 
 if TYPE_CHECKING:
     from kit.project.model import Project
@@ -78,7 +78,7 @@ def load_table(engine: str, version: str) -> Table | None:
 def known_arguments(project: Project, job_name: str) -> Known | None:
     """Return what kit knows about a job's arguments; None for a job that takes none, or has no engine."""
     job = project.jobs[job_name]
-    if not isinstance(job, TrainJob | ExportJob | ServeJob):
+    if not isinstance(job, TrainJob | ExportJob | ServeJob | TalkJob):
         return None
     engine = job.engine if isinstance(job, ServeJob) else "llamafactory"
     version = version_of(project, engine)

@@ -12,10 +12,11 @@ from kit.jobs.arguments import own_arguments
 from kit.jobs.data_forms import check_data_forms
 from kit.jobs.export import OWNED as EXPORT_OWNED
 from kit.jobs.serve_flags import OWNED_FLAGS, flag_of
+from kit.jobs.talk import OWNED as TALK_OWNED
 from kit.jobs.train_arguments import own_train_arguments
 from kit.jobs.train_combinations import Asked, check_combinations
 from kit.jobs.versions import has_gpus, version_of
-from kit.project.job_model import ExportJob, ServeJob, TrainJob
+from kit.project.job_model import ExportJob, ServeJob, TalkJob, TrainJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,7 +72,7 @@ def unchecked(project: Project, name: str) -> str:
 
 def _args(project: Project, name: str) -> Mapping[str, Any]:
     job = project.jobs[name]
-    return job.args if isinstance(job, TrainJob | ExportJob | ServeJob) else {}
+    return job.args if isinstance(job, TrainJob | ExportJob | ServeJob | TalkJob) else {}
 
 
 def _own(project: Project, name: str) -> None:
@@ -83,6 +84,8 @@ def _own(project: Project, name: str) -> None:
         own_arguments(name, job.args, EXPORT_OWNED)
     elif isinstance(job, ServeJob):
         own_arguments(name, job.args, OWNED_FLAGS)
+    elif isinstance(job, TalkJob):
+        own_arguments(name, job.args, TALK_OWNED)
 
 
 def _errors(project: Project, name: str, known: Known, table: Table) -> Iterator[ConfigError]:

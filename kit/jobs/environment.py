@@ -59,6 +59,13 @@ _OWNED = {
         "kit sets the ranks from hosts and port",
     ),
     **dict.fromkeys(
+        (
+            *("API_HOST", "API_PORT", "API_MODEL_NAME"),
+            *("GRADIO_SERVER_NAME", "GRADIO_SERVER_PORT", "GRADIO_SHARE"),
+        ),
+        "bind, port and served_name of the job say it, and nothing is shared outside",
+    ),
+    **dict.fromkeys(
         ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"), "hosts.*.gpus says which GPUs a container gets"
     ),
 }

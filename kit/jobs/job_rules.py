@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kit.jobs.check_arguments import check_arguments
 from kit.jobs.held_packages import held_packages
 from kit.jobs.versions import version_of
-from kit.project.job_model import ExportJob, ServeJob, TrainJob
+from kit.project.job_model import ExportJob, ServeJob, TalkJob, TrainJob
 from kit.rules.evaluate import Broken, broken_rules
 from kit.rules.refuse import refuse
 from kit.rules.rule import load_rules
@@ -29,7 +29,7 @@ def job_facts(project: Project, name: str) -> dict[str, tuple[str, ...]]:
     program = job.engine if isinstance(job, ServeJob) else "llamafactory"
     version = version_of(project, program)
     args: Mapping[str, Any] = {}
-    if isinstance(job, TrainJob | ExportJob | ServeJob):
+    if isinstance(job, TrainJob | ExportJob | ServeJob | TalkJob):
         args = job.args
         if version:
             found[program] = (version,)

@@ -71,6 +71,8 @@ class HostLaunch:
     """Folders to make inside run_folder before the start (`out`, `logs` …)."""
     files: tuple[LaunchFile, ...]
     """`compose.yaml` is always among them."""
+    kept: tuple[str, ...] = ()
+    """Absolute folders, outside the run's, to make where they are not: what later runs find again."""
 
 
 @dataclass(frozen=True, slots=True)

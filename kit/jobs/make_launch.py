@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError, UnfitError
+from kit.jobs.api import api_launch
+from kit.jobs.board import board_launch
 from kit.jobs.data import data_launch
 from kit.jobs.export import export_launch
 from kit.jobs.job_rules import check_job
 from kit.jobs.serve import serve_launch
 from kit.jobs.train import train_launch
-from kit.project.job_model import DataJob, ExportJob, ServeJob
+from kit.project.job_model import ApiJob, BoardJob, DataJob, ExportJob, ServeJob
 from kit.project.references import hosts_of, image_of, nearest
 
 if TYPE_CHECKING:
@@ -36,6 +38,10 @@ def make_launch(project: Project, job_name: str, run_id: str, context: LaunchCon
         return export_launch(project, job_name, run_id, context)
     if isinstance(job, DataJob):
         return data_launch(project, job_name, run_id, context)
+    if isinstance(job, ApiJob):
+        return api_launch(project, job_name, run_id, context)
+    if isinstance(job, BoardJob):
+        return board_launch(project, job_name, run_id, context)
     return train_launch(project, job_name, run_id, context)
 
 

@@ -46,6 +46,11 @@ def dataset_folder(spec: HostSpec, dataset: str) -> str:
     return f"{spec.root}/datasets/{dataset}"
 
 
+def kept_folder(spec: HostSpec, job: str, name: str) -> str:
+    """Return a folder on a host that all runs of a job share. Raises ConfigError when it is not plain."""
+    return plain_path(f"{spec.root}/kept/{job}/{name}", f"what is kept for job {job}")
+
+
 def plain_path(path: str, what: str) -> str:
     """Return an absolute path unchanged. Raises ConfigError when torchrun or compose would cut it up.
 

@@ -34,7 +34,7 @@ def serve_launch(project: Project, name: str, run_id: str, context: LaunchContex
     place = Place(project, name, run_id, project.jobs[name].hosts[0], context)
     job = cast("ServeJob", place.job)
     served = job.served_name or job.model
-    _check_names(name, job.bind, served)
+    check_names(name, job.bind, served)
     version = pinned(project, job.engine, f"jobs.{name}.engine")
     gpus = _gpus(place, job)
     model = f"{MODELS}/{job.model}"
@@ -58,7 +58,8 @@ def serve_launch(project: Project, name: str, run_id: str, context: LaunchContex
     )
 
 
-def _check_names(name: str, bind: str, served: str) -> None:
+def check_names(name: str, bind: str, served: str) -> None:
+    """Raise ConfigError unless `bind` is an IP address and `served` a name for requests."""
     check_bind(name, bind)
     if not _SERVED_NAME.match(served):
         raise ConfigError(

@@ -107,7 +107,11 @@ def labels_of(place: Place) -> tuple[tuple[str, str], ...]:
 
 
 def host_launch(
-    place: Place, service: Service, files: tuple[LaunchFile, ...], folders: tuple[str, ...]
+    place: Place,
+    service: Service,
+    files: tuple[LaunchFile, ...],
+    folders: tuple[str, ...],
+    kept: tuple[str, ...] = (),
 ) -> HostLaunch:
     """Return one host's share of a launch; compose.yaml comes last in it."""
     compose = LaunchFile(FILE, compose_yaml(place.job.kind, service))
@@ -119,4 +123,5 @@ def host_launch(
         image_tag=place.image,
         folders=folders,
         files=(*files, compose),
+        kept=kept,
     )

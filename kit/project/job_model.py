@@ -69,4 +69,40 @@ class DataJob(JobBase):
     port: Port = 1717
 
 
-Job = Annotated[TrainJob | ExportJob | ServeJob | DataJob, Field(discriminator="kind")]
+class TalkJob(JobBase):
+    """LLaMA-Factory itself answers, with a model, or with what a train job made of its model."""
+
+    model: str | None = None
+    from_: str | None = Field(default=None, alias="from")
+    """A train job, in place of `model`; its model and chat template hold."""
+    hosts: tuple[str, ...] = Field(min_length=1, max_length=1)
+    template: str | None = None
+    args: Mapping[str, Any] = {}
+    """LLaMA-Factory's own arguments."""
+
+
+class ApiJob(TalkJob):
+    """LLaMA-Factory's own OpenAI-style endpoint."""
+
+    kind: Literal["api"]
+    served_name: str | None = None
+    bind: str = "127.0.0.1"
+    port: Port = 8000
+
+
+class BoardJob(JobBase):
+    """LLaMA Board, LLaMA-Factory's window in a browser; what is trained in it runs in its container."""
+
+    kind: Literal["board"]
+    models: tuple[str, ...] = Field(min_length=1)
+    """Models that it finds; the first one is filled in."""
+    datasets: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = Field(min_length=1, max_length=1)
+    bind: str = "127.0.0.1"
+    port: Port = 7860
+
+
+Job = Annotated[
+    TrainJob | ExportJob | ServeJob | DataJob | ApiJob | BoardJob,
+    Field(discriminator="kind"),
+]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import get_args
 
-from kit.project.job_model import DataJob, ExportJob, ServeJob, TrainJob
+from kit.project.job_model import BoardJob, DataJob, ExportJob, Job, ServeJob, TalkJob, TrainJob
 from kit.project.model import NamedImage, OwnImage, Project
 from kit.project.requirement import distribution_name
 
@@ -24,7 +24,7 @@ def _unknown(key: str, what: str, name: str, known: tuple[str, ...]) -> Iterator
         yield key, f"no {what} named {name!r}; {nearest(name, known)}"
 
 
-def _image_of(job: TrainJob | ExportJob | ServeJob | DataJob) -> str:
+def _image_of(job: Job) -> str:
     if isinstance(job, ServeJob):
         return "serve" if job.engine == "vllm" else "serve-sglang"
     return "data" if isinstance(job, DataJob) else "train"
@@ -45,24 +45,49 @@ def hosts_of(project: Project, job_name: str) -> tuple[str, ...]:
 
 def complaints(project: Project) -> Iterator[tuple[str, str]]:
     """Yield (key, message) for every name that leads nowhere."""
-    exports = tuple(name for name, job in project.jobs.items() if isinstance(job, ExportJob))
-    trains = tuple(name for name, job in project.jobs.items() if isinstance(job, TrainJob))
     for name, job in project.jobs.items():
         key = f"jobs.{name}"
-        for index, host in enumerate(job.hosts):
-            yield from _unknown(f"{key}.hosts[{index}]", "host", host, tuple(project.hosts))
-        if isinstance(job, TrainJob):
-            yield from _unknown(f"{key}.model", "model", job.model, tuple(project.models))
-            for index, dataset in enumerate(job.datasets):
-                yield from _unknown(f"{key}.datasets[{index}]", "dataset", dataset, tuple(project.datasets))
-        elif isinstance(job, ExportJob):
-            yield from _unknown(f"{key}.from", "train job", job.from_, trains)
-        elif isinstance(job, ServeJob):
-            yield from _unknown(f"{key}.model", "model or export job", job.model, (*project.models, *exports))
+        yield from _every(f"{key}.hosts", "host", job.hosts, tuple(project.hosts))
+        yield from _job_complaints(project, key, job)
         if _image_of(job) not in project.images:
             yield "images", f"job {name!r} needs the image {_image_of(job)!r}; add it to images"
     yield from _image_complaints(project)
     yield from _package_complaints(project)
+
+
+def _every(key: str, what: str, names: tuple[str, ...], known: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for index, name in enumerate(names):
+        yield from _unknown(f"{key}[{index}]", what, name, known)
+
+
+def _job_complaints(project: Project, key: str, job: Job) -> Iterator[tuple[str, str]]:
+    exports = tuple(name for name, job in project.jobs.items() if isinstance(job, ExportJob))
+    trains = tuple(name for name, job in project.jobs.items() if isinstance(job, TrainJob))
+    if isinstance(job, TrainJob):
+        yield from _unknown(f"{key}.model", "model", job.model, tuple(project.models))
+        yield from _every(f"{key}.datasets", "dataset", job.datasets, tuple(project.datasets))
+    elif isinstance(job, ExportJob):
+        yield from _unknown(f"{key}.from", "train job", job.from_, trains)
+    elif isinstance(job, ServeJob):
+        yield from _unknown(f"{key}.model", "model or export job", job.model, (*project.models, *exports))
+    elif isinstance(job, TalkJob):
+        yield from _talk_complaints(key, job, (*project.models, *exports), trains)
+    elif isinstance(job, BoardJob):
+        yield from _every(f"{key}.models", "model", job.models, tuple(project.models))
+        yield from _every(f"{key}.datasets", "dataset", job.datasets, tuple(project.datasets))
+
+
+def _talk_complaints(
+    key: str, job: TalkJob, models: tuple[str, ...], trains: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
+    if (job.model is None) == (job.from_ is None):
+        yield key, "name one of `model` (a model or an export job) and `from` (a train job)"
+    if job.model is not None:
+        yield from _unknown(f"{key}.model", "model or export job", job.model, models)
+    if job.from_ is not None:
+        yield from _unknown(f"{key}.from", "train job", job.from_, trains)
+        if job.template is not None:
+            yield f"{key}.template", f"the template of {job.from_} holds; remove it"
 
 
 def _image_complaints(project: Project) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kit.project.job_model import ServeJob
+from kit.project.job_model import ApiJob, ServeJob
 
 if TYPE_CHECKING:
     from kit.project.job_model import Job
@@ -15,6 +15,8 @@ _VARIABLE = "VLLM_API_KEY"
 
 def api_key_of(job: Job) -> str:
     """Return the key for requests to a job's endpoint; empty when it asks for none."""
+    if isinstance(job, ApiJob):
+        return job.env.get("API_KEY", "")
     if not isinstance(job, ServeJob):
         return ""
     given = [job.args[flag] for flag in _FLAGS if flag in job.args]

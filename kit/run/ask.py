@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError
-from kit.project.job_model import ServeJob
+from kit.project.job_model import ApiJob, ServeJob
 from kit.run.api_key import api_key_of
 from kit.run.fleet import open_hosts
 from kit.run.machine import make_machine
@@ -73,7 +73,7 @@ def ask(
     Raises ConfigError when the job serves nothing, JobError when it does not run or fails to answer.
     """
     job = find_job(loaded.project, job_name)
-    if not isinstance(job, ServeJob):
+    if not isinstance(job, ServeJob | ApiJob):
         raise ConfigError(f"{job_name} is a {job.kind} job and serves no model", where=f"jobs.{job_name}")
 
     def hear(event: dict[str, Any]) -> None:

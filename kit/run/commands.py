@@ -68,6 +68,11 @@ def print_rest(path: str, start: int) -> Argv:
     return ("tail", "-c", f"+{start + 1}", path) if start else print_file(path)
 
 
+def make_folders(paths: tuple[str, ...]) -> Argv:
+    """Return the command that makes folders where they are not."""
+    return ("mkdir", "-p", "--", *paths)
+
+
 def print_file(path: str) -> Argv:
     """Return the command that prints a file."""
     return ("cat", path)

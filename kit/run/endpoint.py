@@ -89,6 +89,13 @@ def complete_one_token(endpoint: Endpoint) -> Reply:
         return _read(answer)
 
 
+def answer_one_token(endpoint: Endpoint) -> Reply:
+    """Ask for an answer of one token. Raises OSError or HTTPException while nobody answers."""
+    body = {"model": endpoint.model, "messages": [{"role": "user", "content": "1"}], "max_tokens": 1}
+    with _reply(endpoint, "POST", "/v1/chat/completions", body) as answer:
+        return _read(answer)
+
+
 def open_page(endpoint: Endpoint) -> Reply:
     """Ask for the first page. Raises OSError or HTTPException while nobody answers."""
     with _reply(endpoint, "GET", "/", None) as answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError
-from kit.project.job_model import ExportJob, ServeJob
+from kit.project.job_model import ExportJob, ServeJob, TalkJob
 from kit.project.references import hosts_of, nearest
 
 if TYPE_CHECKING:
@@ -25,11 +25,10 @@ def find_job(project: Project, name: str) -> Job:
 def makers_of(project: Project, name: str) -> tuple[str, ...]:
     """Return the earlier jobs whose artifacts a job uses. Raises ConfigError for an unknown job."""
     job = find_job(project, name)
-    if isinstance(job, ExportJob):
+    if isinstance(job, ExportJob | TalkJob) and job.from_ is not None:
         return (job.from_,)
-    if isinstance(job, ServeJob) and job.model not in project.models:
-        return (job.model,)
-    return ()
+    model = job.model if isinstance(job, ServeJob | TalkJob) else None
+    return (model,) if model is not None and model not in project.models else ()
 
 
 def made_on(project: Project, maker: str) -> str:

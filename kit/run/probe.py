@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kit.run.endpoint import complete_one_token, open_page
+from kit.run.endpoint import answer_one_token, complete_one_token, open_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,12 @@ class Probed:
     detail: str = ""
 
 
-TRIES: dict[str, Callable[[Endpoint], Reply]] = {"serve": complete_one_token, "data": open_page}
+TRIES: dict[str, Callable[[Endpoint], Reply]] = {
+    "serve": complete_one_token,
+    "api": answer_one_token,
+    "data": open_page,
+    "board": open_page,
+}
 """What proves that a job of a kind works."""
 
 

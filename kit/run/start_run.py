@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from kit.errors import EngineError, KitError
+from kit.errors import EngineError, KitError, UnfitError
 from kit.run import commands
 from kit.run.fleet import each, try_each
 from kit.run.record import FAILED, record_document
@@ -52,6 +52,11 @@ def _clear(prepared: Prepared, machine: Machine, share: HostLaunch) -> None:
 
 
 def _write(machine: Machine, share: HostLaunch, record: RunRecord) -> None:
+    if share.kept:
+        done = machine.run(commands.make_folders(share.kept))
+        if done.status != 0:
+            said = done.stderr.decode("utf-8", "replace").strip()
+            raise UnfitError(f"{share.kept[0]} cannot be made", where=machine.name, why=said[-_SHOWN:])
     machine.ask(
         "write_run",
         record=record_document(record),

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from kit.run.record import RunRecord
     from kit.run.watch import Clock
 
-SERVING = ("serve", "data")
+SERVING = ("serve", "data", "api", "board")
 """Kinds of job that go on in the background once they work."""
 
 PLANNED = "planned"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kit.bundle.manifest import FileTree, Image, Manifest
+    from kit.project.job_model import ServeJob, TalkJob
     from kit.project.model import Project
 
 KIT_IMAGE = "kit"
@@ -31,7 +32,7 @@ class Wanted:
 def trees_of(project: Project, job_name: str) -> tuple[TreeName, ...]:
     """Return the shipped models and datasets that a job reads."""
     # Late, here and below: a host's agent takes orders without a kit.yaml, and starts in half the time.
-    from kit.project.job_model import ExportJob, ServeJob, TrainJob
+    from kit.project.job_model import BoardJob, ExportJob, ServeJob, TalkJob, TrainJob
 
     job = project.jobs[job_name]
     if isinstance(job, TrainJob):
@@ -39,9 +40,18 @@ def trees_of(project: Project, job_name: str) -> tuple[TreeName, ...]:
     if isinstance(job, ExportJob):
         train = project.jobs[job.from_]
         return (("model", train.model),) if isinstance(train, TrainJob) else ()
-    if isinstance(job, ServeJob) and job.model in project.models:
-        return (("model", job.model),)
-    return ()
+    if isinstance(job, BoardJob):
+        models = (("model", name) for name in job.models)
+        return (*models, *(("dataset", name) for name in job.datasets))
+    return _model_of(project, job) if isinstance(job, ServeJob | TalkJob) else ()
+
+
+def _model_of(project: Project, job: ServeJob | TalkJob) -> tuple[TreeName, ...]:
+    name = job.model
+    training = project.jobs.get(getattr(job, "from_", None) or "")
+    if training is not None:
+        name = getattr(training, "model", None)
+    return (("model", name),) if name is not None and name in project.models else ()
 
 
 def wanted_by_host(project: Project) -> dict[str, Wanted]:
