@@ -105,6 +105,9 @@ def _serving_lines(result: UpResult) -> Iterator[str]:
     yield f"{result.job} {again}works on {result.hosts[0]}: {result.url} (run {result.run_id})"
     if result.served_name:
         yield f'it serves {result.served_name}; try: kit ask {result.job} "Who are you?"'
+    if result.adapters:
+        names = ", ".join(result.adapters)
+        yield f'and beside it {names}: kit ask {result.job} --model {result.adapters[0]} "Who are you?"'
 
 
 def _done_lines(result: UpResult) -> Iterator[str]:

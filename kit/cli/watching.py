@@ -143,6 +143,10 @@ def ask(
     temperature: Annotated[
         float, typer.Option("--temperature", min=0, help="0 gives the same answer every time.")
     ] = 0.0,
+    model: Annotated[
+        str,
+        typer.Option("--model", help="An adapter that the job serves, or its model, which is the default."),
+    ] = "",
     no_think: Annotated[
         bool, typer.Option("--no-think", help="Tell a reasoning model to answer at once.")
     ] = False,
@@ -151,7 +155,7 @@ def ask(
     """Ask a served model; the answer is written as it comes."""
     from kit.run.ask import Question, ask
 
-    asked = Question(question, system, max_tokens, temperature, think=not no_think)
+    asked = Question(question, system, max_tokens, temperature, think=not no_think, model=model)
 
     def say(text: str) -> None:
         sys.stdout.write(text)

@@ -64,6 +64,9 @@ _FILES = (
     "hf_config_path",
 )
 _SIZES = {"k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}
+_ADAPTERS = (
+    "`adapters` of a serve job names train jobs of kit.yaml; one that is made elsewhere must be merged first"
+)
 _DROPPED = {
     "download_dir": "the model is shipped, nothing is downloaded",
     "hf_token": "fetching is online, and a secret does not belong into kit.yaml",
@@ -72,10 +75,10 @@ _DROPPED = {
     "nnodes": "a serve job runs on one host",
     "node_rank": "a serve job runs on one host",
     "dist_init_addr": "a serve job runs on one host",
-    "lora_modules": "kit mounts no adapter beside a served model; merge it with a job of kind export",
-    "lora_paths": "kit mounts no adapter beside a served model; merge it with a job of kind export",
+    "lora_modules": _ADAPTERS,
+    "lora_paths": _ADAPTERS,
     "prompt_adapters": "kit mounts no adapter beside a served model",
-    "enable_lora": "kit mounts no adapter beside a served model; merge it with a job of kind export",
+    "enable_lora": _ADAPTERS,
 }
 
 

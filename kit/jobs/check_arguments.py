@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError
+from kit.jobs.adapters import check_adapters
 from kit.jobs.argument_table import Known, Table, known_arguments
 from kit.jobs.argument_value import wrong_value
 from kit.jobs.arguments import own_arguments
@@ -34,19 +35,20 @@ def argument_errors(project: Project, name: str) -> tuple[ConfigError, ...]:
     except ConfigError as error:
         return (error,)
     known = known_arguments(project, name)
-    if known is None or known.table is None:
+    if known is None or (known.table is None and not isinstance(project.jobs[name], ServeJob)):
         return ()
-    found = tuple(_errors(project, name, known, known.table))
+    found = tuple(_errors(project, name, known, known.table)) if known.table is not None else ()
     return found or _together(project, name)
 
 
 def _together(project: Project, name: str) -> tuple[ConfigError, ...]:
-    """Return the error about arguments of a training that exclude each other, if there is one."""
+    """Return the error about what excludes each other in a training, or cannot be served, if there is one."""
     job = project.jobs[name]
-    if not isinstance(job, TrainJob):
-        return ()
     try:
-        check_combinations(name, Asked(job.args, job.zero, version_of(project, "llamafactory") or ""))
+        if isinstance(job, TrainJob):
+            check_combinations(name, Asked(job.args, job.zero, version_of(project, "llamafactory") or ""))
+        elif isinstance(job, ServeJob):
+            check_adapters(project, name)
     except ConfigError as error:
         return (error,)
     return ()

@@ -23,6 +23,15 @@ class LaunchFile:
 
 
 @dataclass(frozen=True, slots=True)
+class AdapterShape:
+    """What an adapter says of itself in its adapter_config.json."""
+
+    rank: int
+    model: str
+    """The folder of its model, as the training's container saw it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSource:
     """A model's place on a host: shipped, or made by an earlier job."""
 
@@ -31,6 +40,8 @@ class ModelSource:
     """Absolute folder on the host."""
     elsewhere: tuple[tuple[str, str], ...] = ()
     """(host, its folder there), where a host has it in another place."""
+    adapter: AdapterShape | None = None
+    """None for a whole model, and where nobody looked."""
 
     def at(self, host: str) -> str:
         """Return its folder on a host."""
@@ -90,3 +101,5 @@ class Launch:
     endpoint_bind: str = "127.0.0.1"
     served_name: str = ""
     """Model name to use in requests to the endpoint."""
+    adapters: tuple[str, ...] = ()
+    """Names of the adapters that the endpoint serves beside its model."""

@@ -12,11 +12,12 @@ import re
 from typing import TYPE_CHECKING, cast
 
 from kit.errors import ConfigError
+from kit.jobs.adapters import adapter_words
 from kit.jobs.environment import FOLDERS, merge_environment
 from kit.jobs.gpus import GpuRequest, request_gpus
 from kit.jobs.launch import Launch
 from kit.jobs.network import LOOPBACK, socket_environment
-from kit.jobs.places import MODELS, Mount, model_folder, plain_path
+from kit.jobs.places import ADAPTERS, MODELS, Mount, model_folder, plain_path
 from kit.jobs.serve_flags import gpus_needed, serve_words
 from kit.jobs.share import Place, Work, host_launch, service_of
 from kit.jobs.versions import has_gpus, pinned
@@ -38,10 +39,16 @@ def serve_launch(project: Project, name: str, run_id: str, context: LaunchContex
     version = pinned(project, job.engine, f"jobs.{name}.engine")
     gpus = _gpus(place, job)
     model = f"{MODELS}/{job.model}"
+    more = adapter_words(project, name, version, context.sources)
+    if gpus and not place.spec.p2p:
+        more += ("--disable-custom-all-reduce",)
     work = Work(
-        command=serve_words(name, job, version, model, gpus=gpus is not None, p2p=place.spec.p2p),
+        command=serve_words(name, job, version, model, gpus=gpus is not None, more=more),
         environment=merge_environment(name, _environment(place, job, gpus), job.env),
-        mounts=(Mount(_model_source(place, job.model), model),),
+        mounts=(
+            Mount(_model_source(place, job.model), model),
+            *(Mount(place.made_by(adapter), f"{ADAPTERS}/{adapter}") for adapter in job.adapters),
+        ),
         gpus=gpus,
         names=((place.facts.hostname, LOOPBACK.address),),
     )
@@ -55,6 +62,7 @@ def serve_launch(project: Project, name: str, run_id: str, context: LaunchContex
         endpoint_port=job.port,
         endpoint_bind=job.bind,
         served_name=served,
+        adapters=job.adapters,
     )
 
 

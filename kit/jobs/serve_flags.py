@@ -55,9 +55,12 @@ def gpus_needed(job: ServeJob) -> int:
 
 
 def serve_words(
-    name: str, job: ServeJob, version: str, model: str, *, gpus: bool, p2p: bool
+    name: str, job: ServeJob, version: str, model: str, *, gpus: bool, more: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
-    """Return the command of the job's container, the program first. Raises ConfigError."""
+    """Return the command of the job's container, the program first. Raises ConfigError.
+
+    `more` are words of kit's own that come before the job's `args`, which win.
+    """
     own = own_arguments(name, job.args, OWNED_FLAGS)
     if job.gpu_memory_utilization is not None and not gpus:
         raise ConfigError(
@@ -66,9 +69,7 @@ def serve_words(
             fix=f'jobs.{name}.env: {{VLLM_CPU_KVCACHE_SPACE: "4"}} gives the cache 4 GiB',
         )
     build = _vllm if job.engine == "vllm" else _sglang
-    words = build(name, job, version, model)
-    if gpus and not p2p:
-        words += ("--disable-custom-all-reduce",)
+    words = (*build(name, job, version, model), *more)
     table = load_table(job.engine, version) or {}
     extra = (
         word for argument, value in own.items() for word in _flag(name, job.engine, argument, value, table)

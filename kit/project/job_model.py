@@ -47,6 +47,8 @@ class ServeJob(JobBase):
     kind: Literal["serve"]
     engine: Literal["vllm", "sglang"] = "vllm"
     model: str
+    adapters: tuple[str, ...] = ()
+    """Train jobs whose LoRA adapters are served beside the model, each under its job's name."""
     hosts: tuple[str, ...] = Field(min_length=1, max_length=1)
     tensor_parallel: int = Field(default=1, ge=1)
     max_model_len: int | None = Field(default=None, ge=1)

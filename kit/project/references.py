@@ -70,6 +70,7 @@ def _job_complaints(project: Project, key: str, job: Job) -> Iterator[tuple[str,
         yield from _unknown(f"{key}.from", "train job", job.from_, trains)
     elif isinstance(job, ServeJob):
         yield from _unknown(f"{key}.model", "model or export job", job.model, (*project.models, *exports))
+        yield from _adapter_complaints(project, key, job, trains)
     elif isinstance(job, TalkJob):
         yield from _talk_complaints(key, job, (*project.models, *exports), trains)
     elif isinstance(job, BoardJob):
@@ -88,6 +89,22 @@ def _talk_complaints(
         yield from _unknown(f"{key}.from", "train job", job.from_, trains)
         if job.template is not None:
             yield f"{key}.template", f"the template of {job.from_} holds; remove it"
+
+
+def _adapter_complaints(
+    project: Project, key: str, job: ServeJob, trains: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
+    taken = {job.served_name or job.model}
+    for index, name in enumerate(job.adapters):
+        place = f"{key}.adapters[{index}]"
+        yield from _unknown(place, "train job", name, trains)
+        training = project.jobs.get(name)
+        if isinstance(training, TrainJob) and training.model != job.model:
+            what = f"{name} trains an adapter for {training.model!r}, and this job serves {job.model!r}"
+            yield place, f"{what}; an adapter fits the very model that it was trained on"
+        if name in taken:
+            yield place, f"the name {name!r} is taken in requests; each adapter is listed once"
+        taken.add(name)
 
 
 def _image_complaints(project: Project) -> Iterator[tuple[str, str]]:

@@ -31,6 +31,8 @@ class Question:
     """None leaves it to the model's own default."""
     think: bool = True
     """False asks a reasoning model not to think first."""
+    model: str = ""
+    """Name of the model or adapter that shall answer; empty for the job's own model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,22 @@ class Asked:
     completion_tokens: int | None
     seconds: float
     seconds_to_first_token: float | None
+
+
+def model_choice(name: str, job: ServeJob | ApiJob, model: str) -> dict[str, Any]:
+    """Return the part of a request that chooses a model or adapter by name; nothing for the job's own.
+
+    SGLang takes any model's name for its one model, and an adapter's under a key of its own. Pure.
+    Raises ConfigError for a name that the job does not serve.
+    """
+    own = job.served_name or job.model or name
+    adapters = job.adapters if isinstance(job, ServeJob) else ()
+    if model in ("", own):
+        return {}
+    if model not in adapters:
+        known = ", ".join((own, *adapters))
+        raise ConfigError(f"{name} serves no {model!r}", where="--model", fix=f"one of {known}")
+    return {"lora_path": model} if isinstance(job, ServeJob) and job.engine == "sglang" else {"model": model}
 
 
 def chat_request(question: Question) -> dict[str, Any]:
@@ -76,6 +94,8 @@ def ask(
     if not isinstance(job, ServeJob | ApiJob):
         raise ConfigError(f"{job_name} is a {job.kind} job and serves no model", where=f"jobs.{job_name}")
 
+    request = chat_request(question) | model_choice(job_name, job, question.model)
+
     def hear(event: dict[str, Any]) -> None:
         if on_text is not None and event.get("text"):
             on_text(event["text"])
@@ -83,11 +103,11 @@ def ask(
     host = job.hosts[0]
     with open_hosts(loaded, (host,), toolbox.connect) as hosts:
         machine = make_machine(hosts[host], loaded.project.hosts[host], toolbox)
-        found = machine.ask("ask", hear, job=job_name, chat=chat_request(question), api_key=api_key_of(job))
+        found = machine.ask("ask", hear, job=job_name, chat=request, api_key=api_key_of(job))
     usage = dict(found["usage"])
     return Asked(
         job=job_name,
-        model=found["model"],
+        model=question.model or found["model"],
         question=question.text,
         answer=found["text"],
         reasoning=found["reasoning"],

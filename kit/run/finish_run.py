@@ -14,6 +14,7 @@ from kit.bundle.blob_store import writing
 from kit.bundle.digest import Hasher, read_file
 from kit.bundle.manifest import File
 from kit.errors import UnfitError, VerificationError
+from kit.run.read_adapter import read_adapter
 from kit.run.record import DONE, FAILED, LOST, OPEN, STOPPED, Artifact, RunRecord, Training
 from kit.run.training_log import ALL_RESULTS, TRAINER_LOG, read_training
 
@@ -75,6 +76,7 @@ def finish_run(
         exit_code=container.exit_code if container else None,
         out_of_memory=bool(container and container.out_of_memory),
         artifact=hash_artifact(folder / OUT, emit) if makes and state == DONE else None,
+        adapter=read_adapter(folder / OUT) if makes and state == DONE else None,
         training=_training(folder / OUT) if makes and record.kind == "train" else None,
     )
     store.save(finished)

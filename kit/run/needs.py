@@ -28,7 +28,8 @@ def makers_of(project: Project, name: str) -> tuple[str, ...]:
     if isinstance(job, ExportJob | TalkJob) and job.from_ is not None:
         return (job.from_,)
     model = job.model if isinstance(job, ServeJob | TalkJob) else None
-    return (model,) if model is not None and model not in project.models else ()
+    made = (model,) if model is not None and model not in project.models else ()
+    return (*made, *job.adapters) if isinstance(job, ServeJob) else made
 
 
 def made_on(project: Project, maker: str) -> str:

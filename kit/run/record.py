@@ -11,6 +11,7 @@ from typing import Any
 
 from kit.bundle.manifest import File
 from kit.errors import VerificationError
+from kit.jobs.launch import AdapterShape
 
 FORMAT = 1
 
@@ -78,6 +79,8 @@ class RunRecord:
     training: Training | None = None
     carried_from: str = ""
     """The host that made the artifact, where it was brought from another one."""
+    adapter: AdapterShape | None = None
+    """What the artifact says of itself when it is a LoRA adapter."""
 
 
 def dump_record(record: RunRecord) -> bytes:
@@ -110,6 +113,7 @@ def record_of(document: dict[str, Any], where: str) -> RunRecord:
         fields["inputs"] = tuple((name, folder) for name, folder in fields["inputs"])
         fields["artifact"] = _artifact(fields["artifact"])
         fields["training"] = _training(fields["training"])
+        fields["adapter"] = AdapterShape(**fields["adapter"]) if fields.get("adapter") else None
         return RunRecord(**fields)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise VerificationError("not a run's record", where=where, why=str(error)) from error

@@ -107,4 +107,4 @@ def _source(
         else:
             folder = carried_folder(machine.spec.root, newest.job, newest.run_id)
         places.append((host, folder))
-    return ModelSource(newest.job, places[0][1], tuple(places))
+    return ModelSource(newest.job, places[0][1], tuple(places), newest.adapter)

@@ -77,6 +77,8 @@ class UpResult:
     url: str | None = None
     """On the host itself."""
     served_name: str | None = None
+    adapters: tuple[str, ...] = ()
+    """What the endpoint serves beside its model, by the names for requests."""
     first_loss: float | None = None
     last_loss: float | None = None
     steps: int | None = None
@@ -191,6 +193,7 @@ def _result(prepared: Prepared, state: str, *, again: bool = False) -> UpResult:
         url=Endpoint(address, launch.endpoint_port or 0).url if serves else None,
         served_name=launch.served_name or None,
         carried=() if again else tuple(carry.shown for carry in prepared.carries),
+        adapters=launch.adapters,
     )
 
 

@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 
 from kit.errors import ConfigError, JobError, TransferError, UnfitError, UnreachableError, VerificationError
-from kit.run.ask import Question, ask
+from kit.jobs.launch import AdapterShape
+from kit.project.job_model import ServeJob
+from kit.run.ask import Question, ask, model_choice
 from kit.run.collect import Collected, collect
 from kit.run.down import down, require_choice
 from kit.run.logs import choose_logs, collect_lines, logs
 from kit.run.record import parse_record
 from kit.run.status import status
 from tests.unit.run.factories import World
-from tests.unit.run.fakes import exited
-from tests.unit.run.test_up import answer_probe, fail, record_at, serving, world_where
+from tests.unit.run.fakes import FakeHost, exited
+from tests.unit.run.test_up import answer_probe, fail, record_at, serving, succeed, world_where
 
 BOTH = ("gpu1", "gpu2")
 
@@ -301,6 +303,38 @@ def test_a_question_goes_to_the_running_model(tmp_path: Path) -> None:
         "temperature": 0.0,
         "chat_template_kwargs": {"enable_thinking": False},
     }
+
+
+@pytest.mark.parametrize(("engine", "key"), [("vllm", "model"), ("sglang", "lora_path")])
+def test_an_adapter_is_asked_for_in_the_engines_own_words(engine: str, key: str) -> None:
+    fields = {"kind": "serve", "engine": engine, "model": "tiny", "adapters": ("train",), "hosts": ("gpu1",)}
+    job = ServeJob.model_validate(fields)
+    assert model_choice("serve", job, "train") == {key: "train"}
+    assert model_choice("serve", job, "tiny") == model_choice("serve", job, "") == {}
+    with pytest.raises(ConfigError, match="serve serves no 'merge'") as caught:
+        model_choice("serve", job, "merge")
+    assert caught.value.fix == "one of tiny, train"
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ('{"r": 24, "base_model_name_or_path": "/kit/models/tiny"}', AdapterShape(24, "/kit/models/tiny")),
+        ('{"peft_type": "OFT", "base_model_name_or_path": "/kit/models/tiny"}', None),
+        ("[]", None),
+    ],
+)
+def test_what_an_adapter_says_of_itself_is_recorded(
+    tmp_path: Path, text: str, shape: AdapterShape | None
+) -> None:
+    def learn(host: FakeHost, container: str, folder: Path) -> None:
+        succeed(host, container, folder)
+        if host.name == "gpu1":
+            (folder / "out" / "adapter_config.json").write_text(text)
+
+    world = world_where(tmp_path, learn)
+    world.up("train")
+    assert record_at(world.run_folders("gpu1", "train")[0]).adapter == shape
 
 
 def test_a_model_that_is_not_served_cannot_be_asked(tmp_path: Path) -> None:
