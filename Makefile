@@ -8,7 +8,7 @@ WORKERS ?= 4
 # Where no compiled files are kept, each of the many processes of the tests compiles kit, and rewrites every test, anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup lab-setup demo test test-fast test-slow test-lab test-e2e test-wheel test-cu126 lint fuzz bench bench-pack bench-ship bench-builds lab lab-down locks clean
+.PHONY: setup lab-setup demo test test-fast test-slow test-lab test-e2e test-jobs test-wheel test-cu126 lint fuzz bench bench-pack bench-ship bench-builds lab lab-down locks clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -44,6 +44,9 @@ test-lab: setup lab-setup ## real engines and sshd, small images
 
 test-e2e: setup lab-setup ## the demo's path with the real train and serve images, air gap watched
 	@$(PY) -m pytest -v -m e2e tests
+
+test-jobs: setup lab-setup ## every kind of job with its options, in the lab; JOBS="dpo zero-3" chooses rows
+	@$(PY) -m tests.jobs --page docs/measurements/jobs.md $(JOBS)
 
 test-cu126: setup lab-setup ## builds every cu126 image over a stand-in; tens of GB, not in CI
 	@$(PY) -m pytest -v -s -m cu126 tests/cu126

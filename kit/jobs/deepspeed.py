@@ -2,6 +2,9 @@
 
 Stage 1 shards the optimizer states over the ranks, 2 also the gradients, 3 also the parameters.
 Offloading moves the optimizer's states (stages 1 to 3) or also the parameters (stage 3) to host memory.
+
+On a stack without GPUs all of it is there anyway: the same code runs, with PyTorch's own AdamW in place of
+DeepSpeed's for CPUs, which nobody compiled into that image.
 """
 
 from __future__ import annotations
@@ -18,16 +21,17 @@ if TYPE_CHECKING:
 FILE = "deepspeed.json"
 
 
-def check_zero(name: str, job: TrainJob, *, gpus: bool) -> None:
+def check_zero(name: str, job: TrainJob) -> None:
     """Raise ConfigError when stage and offload do not go together."""
     if job.offload == "none":
         return
     key = f"jobs.{name}.offload"
-    if not gpus:
+    if job.offload == "nvme":
         raise ConfigError(
-            f"{job.offload!r} moves state from GPU to host memory, and the cpu stack has no GPU",
+            "no image can offload to NVMe",
             where=key,
-            fix="offload: none",
+            why="DeepSpeed does that by its operator async_io, which needs libaio; the images hold neither",
+            fix="offload: all, to host memory",
         )
     if not job.zero:
         raise ConfigError(
@@ -41,7 +45,7 @@ def check_zero(name: str, job: TrainJob, *, gpus: bool) -> None:
         )
 
 
-def deepspeed_json(job: TrainJob) -> str:
+def deepspeed_json(job: TrainJob, *, gpus: bool = True) -> str:
     """Return the file for a job with a ZeRO stage. Sizes and batch are left to the Trainer (`auto`)."""
     text = render(
         "deepspeed/zero.json.j2",
@@ -49,6 +53,8 @@ def deepspeed_json(job: TrainJob) -> str:
             "stage": job.zero,
             "offload_optimizer": job.offload != "none",
             "offload_parameters": job.offload == "all",
+            "pin_memory": gpus,
+            "own_optimizer": gpus,
         },
     )
     json.loads(text)

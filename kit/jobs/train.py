@@ -38,7 +38,7 @@ hosts: files
 def train_launch(project: Project, name: str, run_id: str, context: LaunchContext) -> Launch:
     """Return the launch of a train job. Raises ConfigError or UnfitError."""
     job = cast("TrainJob", project.jobs[name])
-    check_zero(name, job, gpus=has_gpus(project))
+    check_zero(name, job)
     files = _files(project, name, job)
     routes = training_routes(project, job.hosts, context)
     places = tuple(Place(project, name, run_id, host, context) for host in job.hosts)
@@ -56,7 +56,7 @@ def _files(project: Project, name: str, job: TrainJob) -> tuple[LaunchFile, ...]
         LaunchFile(DATASET_INFO, dataset_info(datasets)),
     ]
     if job.zero is not None:
-        files.append(LaunchFile(DEEPSPEED, deepspeed_json(job)))
+        files.append(LaunchFile(DEEPSPEED, deepspeed_json(job, gpus=has_gpus(project))))
     return tuple(files)
 
 

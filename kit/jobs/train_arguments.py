@@ -63,6 +63,8 @@ def own_train_arguments(name: str, job: TrainJob, *, gpus: bool) -> dict[str, An
     if job.zero == _ZERO_3:
         _check_zero_3(name, args)
     if job.zero is not None:
+        if args.get("fsdp"):
+            _refuse(name, "fsdp", "DeepSpeed and FSDP exclude each other", f"zero: null in jobs.{name}")
         for optimizer in ("use_galore", "use_apollo"):
             if is_on(args.get(optimizer)):
                 _refuse(name, optimizer, "does not work under DeepSpeed", f"zero: null in jobs.{name}")
@@ -88,6 +90,9 @@ def _check_cpu(name: str, args: dict[str, Any]) -> None:
             _refuse(name, argument, "stack cpu trains in float32", f"remove jobs.{name}.args.{argument}")
     if args.get("quantization_bit"):
         _refuse(name, "quantization_bit", "quantised training needs a GPU", "stack: cu126")
+    if args.get("fsdp"):
+        # accelerate's state knows FSDP for GPUs and their like alone, and goes on with plain DDP.
+        _refuse(name, "fsdp", "without GPUs accelerate would shard nothing and not say so", "zero: 3, or DDP")
 
 
 def _names(value: Any) -> set[str]:

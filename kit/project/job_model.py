@@ -27,7 +27,7 @@ class TrainJob(JobBase):
     template: str = "qwen3"
     zero: Literal[0, 1, 2, 3] | None = 2
     """DeepSpeed's ZeRO stage; null trains without DeepSpeed."""
-    offload: Literal["none", "optimizer", "all"] = "none"
+    offload: Literal["none", "optimizer", "all", "nvme"] = "none"
     args: Mapping[str, Any] = {}
     """LLaMA-Factory's own arguments, as they stand in its YAML."""
     port: Port = 29500

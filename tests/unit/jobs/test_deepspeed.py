@@ -34,6 +34,16 @@ def test_the_optimizer_goes_to_host_memory(stage: int) -> None:
     assert "offload_param" not in zero
 
 
+def test_without_gpus_the_optimizer_is_pytorchs_own() -> None:
+    job = TrainJob.model_validate(
+        {"kind": "train", "model": "m", "datasets": ["d"], "hosts": ["h"], "zero": 3, "offload": "all"}
+    )
+    document = json.loads(deepspeed_json(job, gpus=False))
+    assert document["zero_force_ds_cpu_optimizer"] is False
+    assert document["zero_optimization"]["offload_param"] == {"device": "cpu", "pin_memory": False}
+    assert "zero_force_ds_cpu_optimizer" not in json.loads(deepspeed_json(job, gpus=True))
+
+
 def test_stage_3_offloads_parameters_and_gathers_weights_when_it_saves() -> None:
     zero = _zero(3, "all")
     assert zero["offload_optimizer"]["device"] == zero["offload_param"]["device"] == "cpu"

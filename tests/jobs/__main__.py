@@ -1,0 +1,94 @@
+"""Proves rows, and writes the page out of what became of them.
+
+python -m tests.jobs [--page docs/measurements/jobs.md] [--list] [WORDS...]
+
+Without WORDS every row; with some, those whose name holds one of them. What became of each is kept in
+build/jobs/outcomes.json, so that several runs make one page; rows that were never run are not on it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.e2e.journey import REPOSITORY, StepFailedError
+from tests.jobs.page import page
+from tests.jobs.row import Outcome, Row
+from tests.jobs.scene import Scene, jobs_scene
+from tests.jobs.table import ROWS
+from tests.lab import LabError, LabUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KEPT = REPOSITORY / "build" / "jobs" / "outcomes.json"
+SKIPPED = 77
+"""Exit status of a run that this machine cannot do (automake's word for it)."""
+
+
+def prove(row: Row, scene: Scene) -> Outcome:
+    """Return what became of a row; a failure is an outcome, too."""
+    started = time.monotonic()
+    try:
+        said, proven = row.prove(scene), True
+    except (AssertionError, StepFailedError, LabError) as error:
+        said, proven = f"{type(error).__name__}: {str(error)[-2000:]}", False
+    day = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+    return Outcome(row.kind, row.options, row.way, said, time.monotonic() - started, day, proven)
+
+
+def kept() -> dict[str, Outcome]:
+    """Return name → what became of a row the last time."""
+    found = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.is_file() else {}
+    return {name: Outcome(**outcome) for name, outcome in found.items()}
+
+
+def prove_all(rows: Sequence[Row], scene: Scene) -> list[Row]:
+    """Prove rows one after the other, keep what became of each, and return those that failed."""
+    failed = []
+    for row in rows:
+        outcome = prove(row, scene)
+        print(f"{'ok    ' if outcome.proven else 'FAILED'} {row.name}: {outcome.said}", flush=True)
+        failed += [] if outcome.proven else [row]
+        outcomes = {**kept(), row.name: outcome}
+        KEPT.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(
+            {name: asdict(each) for name, each in outcomes.items()}, indent=1, ensure_ascii=False
+        )
+        KEPT.write_text(text, encoding="utf-8")
+    return failed
+
+
+def main() -> int:
+    """Return 0 when every chosen row was proven."""
+    parser = argparse.ArgumentParser(prog="python -m tests.jobs")
+    parser.add_argument("words", nargs="*", help="rows whose name holds one of these; all without")
+    parser.add_argument("--page", type=Path, help="write the page here")
+    parser.add_argument("--list", action="store_true", help="list the rows' names, and prove none")
+    chosen = parser.parse_args()
+    rows = [row for row in ROWS if not chosen.words or any(word in row.name for word in chosen.words)]
+    if chosen.list:
+        print(*(row.name for row in rows), sep="\n")
+        return 0
+    try:
+        with ExitStack() as stack:
+            failed = prove_all(rows, stack.enter_context(jobs_scene())) if rows else []
+    except LabUnavailableError as error:
+        print(f"make test-jobs: skipped: {error}", file=sys.stderr)
+        return SKIPPED
+    if chosen.page:
+        found = kept()
+        chosen.page.write_text(page(found[row.name] for row in ROWS if row.name in found), encoding="utf-8")
+    print(f"{len(rows) - len(failed)} of {len(rows)} rows proven", *(row.name for row in failed), sep="\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

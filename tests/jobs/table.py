@@ -1,0 +1,7 @@
+"""All rows, in the order of the page."""
+
+from __future__ import annotations
+
+from tests.jobs import trainings
+
+ROWS = (*trainings.ROWS,)
