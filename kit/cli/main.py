@@ -19,6 +19,7 @@ from kit.cli import (
     reading,
     signing,
     watching,
+    windows,
 )
 from kit.cli.group import KitGroup
 
@@ -46,6 +47,7 @@ COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (watching.logs, "kit logs train --tail 50"),
     (watching.collect, "kit collect merge -o result"),
     (watching.ask, 'kit ask serve "What does kit carry?"'),
+    (windows.open_, "kit open board"),
     (launching.down, "kit down serve"),
     (pruning.prune, "kit prune --dry-run"),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kit.errors import UnreachableError
+from kit.host.dialling import dial_through
 from kit.host.exchange import exchange, run_talk, stream_talk
 from kit.host.fabric_channel import Channel
 from kit.host.lane_opener import LaneOpener, Reached
@@ -15,7 +16,7 @@ from kit.host.talk_lane import TalkLane
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kit.host.port import Argv, Lane
+    from kit.host.port import Argv, Lane, Passage
     from kit.host.ssh_way import Hop, Way
 
 KEEPALIVE = 10
@@ -95,6 +96,10 @@ class FabricRemote:
     def shared_lane(self, argv: Argv) -> Lane:
         """Start a command over this connection, beside whatever else runs."""
         return TalkLane(self.name, self._talk(argv))
+
+    def dial(self, address: str, port: int) -> Passage:
+        """Connect to a port as the host itself would, through this connection."""
+        return dial_through(self.name, self._transport, address, port)
 
     def close(self) -> None:
         """End the connection and those to its gateways, and the lanes."""

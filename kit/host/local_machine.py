@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from weakref import WeakSet
 
+from kit.host.dialling import silent_port
 from kit.host.exchange import exchange, run_talk, stream_talk
 from kit.host.pipe_lane import PipeLane
 from kit.host.port import Completed, ignore
@@ -21,7 +23,7 @@ from kit.host.port import Completed, ignore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from kit.host.port import Argv, Lane
+    from kit.host.port import Argv, Lane, Passage
 
 _READ = 1 << 18
 _PATIENCE = 5.0
@@ -135,6 +137,13 @@ class LocalMachine:
         lane = PipeLane(words, self._name)
         self._children.add(lane)
         return lane
+
+    def dial(self, address: str, port: int) -> Passage:
+        """Connect to a port of this machine."""
+        try:
+            return socket.create_connection((address, port), timeout=_PATIENCE)
+        except OSError as error:
+            raise silent_port(self._name, port, str(error)) from error
 
     def close(self) -> None:
         """End what still runs."""

@@ -56,6 +56,22 @@ class Lane(Protocol):
         """End it from this side; calls that wait return."""
 
 
+class Passage(Protocol):
+    """A connection to a port of a host, such as a socket. OSError or EOFError says that it is lost."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Return the next bytes, at most `size`; none at the end."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send bytes."""
+
+    def shutdown(self, how: int, /) -> None:
+        """End one direction or both (`socket.SHUT_WR`, `SHUT_RDWR`)."""
+
+    def close(self) -> None:
+        """End it."""
+
+
 class Host(Protocol):
     """One machine. Every method raises UnreachableError when the connection is lost."""
 
@@ -84,5 +100,11 @@ class Host(Protocol):
         when that is done another way than the fastest, and why.
         """
 
+    def dial(self, address: str, port: int) -> Passage:
+        """Connect to a port as the host itself would, to something that listens on its loopback, say.
+
+        Raises JobError when nothing answers there, UnfitError when the host lets nobody through.
+        """
+
     def close(self) -> None:
-        """End the connection, lanes too."""
+        """End the connection, lanes and passages too."""

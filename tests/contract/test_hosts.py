@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kit.errors import KitError, TransferError, UnreachableError, VerificationError
+from kit.errors import JobError, KitError, TransferError, UnreachableError, VerificationError
 from kit.host.connect import connect
 from kit.host.fabric_remote import FabricRemote
 from kit.host.gather import gather_facts
@@ -404,3 +404,34 @@ def test_a_line_that_goes_dead_in_the_middle_is_noticed(lab: Lab) -> None:
     finally:
         lab.restore("mid")
         host.close()
+
+
+def _listening(host: Host) -> tuple[int, threading.Thread]:
+    """Have something answer once at a port of the host's loopback."""
+    ports: list[int] = []
+    heard = threading.Event()
+
+    def hear(line: bytes) -> None:
+        ports.append(int(line))
+        heard.set()
+
+    script = (
+        "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)\n"
+        "c, _ = s.accept(); c.sendall(c.recv(99).upper()); c.recv(1)"
+    )
+    thread = threading.Thread(target=host.stream, args=(("python3", "-c", script), (), hear), daemon=True)
+    thread.start()
+    assert heard.wait(10)
+    return ports[0], thread
+
+
+def test_a_port_of_the_hosts_loopback_is_dialled(host: Host) -> None:
+    port, thread = _listening(host)
+    passage = host.dial("127.0.0.1", port)
+    passage.sendall(b"who is there?")
+    assert passage.recv(99) == b"WHO IS THERE?"
+    passage.close()
+    thread.join(10)
+    assert not thread.is_alive()
+    with pytest.raises(JobError, match=f"nothing answers at port {port}"):
+        host.dial("127.0.0.1", port)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kit.errors import UnreachableError
+from kit.errors import KitError, UnreachableError
 from kit.host.port import Argv, Completed
 from kit.run.agent_work import FED, WORK
 from kit.run.container import ContainerState
@@ -55,6 +56,9 @@ class FakeHost:
     compose_fails: str = ""
     lost: bool = False
     closed: bool = False
+    dialled: list[tuple[str, int]] = field(default_factory=list)
+    undialled: KitError | None = None
+    """What connecting to a port fails with."""
     on_look: Callable[[FakeHost], None] | None = None
 
     def run(self, argv: Argv, *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
@@ -62,6 +66,10 @@ class FakeHost:
         if self.lost:
             raise UnreachableError("the connection is lost", where=self.name)
         self.ran.append(argv)
+        if argv[0] == "mkdir":
+            for path in argv[argv.index("--") + 1 :]:
+                Path(path).mkdir(parents=True, exist_ok=True)
+            return done()
         return self._answer(argv)
 
     def _answer(self, argv: Argv) -> Completed:
@@ -132,6 +140,13 @@ class FakeHost:
         for start in range(0, len(found.stdout), 7):
             sink(found.stdout[start : start + 7])
         return Completed(found.status, b"", found.stderr)
+
+    def dial(self, address: str, port: int) -> socket.socket:
+        self.dialled.append((address, port))
+        if self.undialled is not None:
+            raise self.undialled
+        near, _ = socket.socketpair()
+        return near
 
     def close(self) -> None:
         self.closed = True
