@@ -16,6 +16,18 @@ class Gpu:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What a running container of kit has to itself on a host."""
+
+    container: str
+    job: str
+    gpus: tuple[str, ...] = ()
+    """As kit asked for them: indices or UUIDs."""
+    port: int | None = None
+    """Where the ranks of a training meet."""
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """What was found on a host."""
 
@@ -70,5 +82,7 @@ class HostFacts:
     """How docker is called there: for a user who may only do that, `("sudo", "-n", "docker")`."""
     sudo_error: str = ""
     """Why sudo did not reach an engine that refuses the user itself; empty when it did or was not asked."""
+    held: tuple[Held, ...] = ()
+    """What containers of kit hold that run there, whoever started them."""
     aes: bool = False
     """Its processor is known to have AES instructions."""

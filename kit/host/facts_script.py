@@ -68,6 +68,8 @@ if [ -n "$version" ]; then
   format='{{range $t := .RepoTags}}{{range $.Config.Env}}{{println "kit:image_env" $t .}}{{end}}{{end}}'
   [ -n "$images" ] && engine image inspect --format "$format" $images 2>/dev/null |
     grep -E '^kit:image_env [^ ]+ NVIDIA_(REQUIRE_CUDA|DISABLE_REQUIRE)='
+  format='kit:held {{.Names}} {{.Label "kit.job"}} gpus={{.Label "kit.gpus"}} port={{.Label "kit.port"}}'
+  engine ps --filter label=kit.run --format "$format" 2>/dev/null
 fi
 have docker && say compose_v2 "$(engine compose version --short 2>/dev/null)"
 have docker-compose && say compose_v1 "$(limited $sudo docker-compose version --short 2>/dev/null)"
@@ -87,7 +89,7 @@ for table in /proc/net/tcp /proc/net/tcp6; do
   done <"$table"
 done
 """
-"""What only launching asks for: compose, GPUs, addresses, ports. Some of it takes a second and more."""
+"""What only launching asks for: compose, GPUs, who holds them, addresses, ports; some take a second."""
 
 END = r"""
 say clock "$(date +%s.%N)"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.host.answers import Answers, number_in
 from kit.host.docker_words import SUDO, docker_words
-from kit.host.facts import Gpu, HostFacts
+from kit.host.facts import Gpu, Held, HostFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,6 +76,16 @@ def _engine(answers: Answers) -> tuple[str | None, str]:
     return None, (answers.text("engine_error") or version)[:_ERROR]
 
 
+_HELD = re.compile(r"(\S{1,255}) (\S{1,255}) gpus=([\w,-]{0,2048}) port=([0-9]{0,5})")
+
+
+def _held(lines: list[str]) -> tuple[Held, ...]:
+    found = filter(None, map(_HELD.fullmatch, lines))
+    return tuple(
+        Held(line[1], line[2], tuple(filter(None, line[3].split(","))), number_in(line[4])) for line in found
+    )
+
+
 def _user(text: str) -> str:
     return text if _USER.fullmatch(text) else ""
 
@@ -130,6 +140,7 @@ def parse_facts(host: str, root: str, lines: Iterable[bytes], clock_heard: float
         image_env=tuple((tag, text) for tag, _, text in (x.partition(" ") for x in answers.all("image_env"))),
         engine_on_root_disk=answers.text("engine_device") in ("", answers.text("root_device")),
         user=_user(answers.text("user")),
+        held=_held(answers.all("held")),
         aes=answers.text("aes") == "1",
         docker=docker_words(by_sudo=by_sudo),
     )

@@ -12,6 +12,7 @@ from kit.jobs.argument_value import wrong_value
 from kit.jobs.arguments import own_arguments
 from kit.jobs.data_forms import check_data_forms
 from kit.jobs.export import OWNED as EXPORT_OWNED
+from kit.jobs.holdings import check_gpus_key
 from kit.jobs.serve_flags import OWNED_FLAGS, flag_of
 from kit.jobs.talk import OWNED as TALK_OWNED
 from kit.jobs.train_arguments import own_train_arguments
@@ -79,6 +80,7 @@ def _args(project: Project, name: str) -> Mapping[str, Any]:
 
 def _own(project: Project, name: str) -> None:
     job = project.jobs[name]
+    check_gpus_key(project, name)
     if isinstance(job, TrainJob):
         own_train_arguments(name, job, gpus=has_gpus(project))
         check_data_forms(project, name)

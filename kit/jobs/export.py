@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from kit.errors import ConfigError
 from kit.jobs.arguments import own_arguments
 from kit.jobs.environment import FOLDERS, merge_environment
-from kit.jobs.gpus import request_gpus
+from kit.jobs.holdings import place_gpus
 from kit.jobs.launch import Launch, LaunchFile
 from kit.jobs.llamafactory import arguments_yaml
 from kit.jobs.places import ADAPTERS, MODELS, OUT, RUN, Mount, model_folder
@@ -53,7 +53,7 @@ def export_launch(project: Project, name: str, run_id: str, context: LaunchConte
         command=("llamafactory-cli", "export", f"{RUN}/{FILE}"),
         environment=merge_environment(name, {} if on_gpu else {"CUDA_VISIBLE_DEVICES": ""}, job.env),
         mounts=mounts,
-        gpus=request_gpus(place.host, place.spec, place.facts) if on_gpu else None,
+        gpus=place_gpus(place) if on_gpu else None,
     )
     files = (LaunchFile(FILE, arguments_yaml(name, arguments, version)),)
     share = host_launch(place, service_of(place, work), files, FOLDERS)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from kit.errors import ConfigError
 from kit.jobs.adapters import adapter_words
 from kit.jobs.environment import FOLDERS, merge_environment
-from kit.jobs.gpus import GpuRequest, request_gpus
+from kit.jobs.holdings import place_gpus
 from kit.jobs.launch import Launch
 from kit.jobs.network import LOOPBACK, socket_environment
 from kit.jobs.places import ADAPTERS, MODELS, Mount, model_folder, plain_path
@@ -23,6 +23,7 @@ from kit.jobs.share import Place, Work, host_launch, service_of
 from kit.jobs.versions import has_gpus, pinned
 
 if TYPE_CHECKING:
+    from kit.jobs.gpus import GpuRequest
     from kit.jobs.launch import LaunchContext
     from kit.project.job_model import ServeJob
     from kit.project.model import Project
@@ -98,7 +99,7 @@ def _model_source(place: Place, model: str) -> str:
 def _gpus(place: Place, job: ServeJob) -> GpuRequest | None:
     needed = gpus_needed(job)
     if has_gpus(place.project):
-        return request_gpus(place.host, place.spec, place.facts, needed)
+        return place_gpus(place, needed)
     if needed > place.facts.cores:
         raise ConfigError(
             f"{needed} workers on {place.facts.cores} cores",

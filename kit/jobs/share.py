@@ -81,6 +81,8 @@ class Work:
     mounts: tuple[Mount, ...] = ()
     """Beside the run's own folder."""
     gpus: GpuRequest | None = None
+    port: int | None = None
+    """Where the ranks of a training meet, when they meet on this host."""
     names: tuple[tuple[str, str], ...] = ()
     """Host names and addresses that its hosts file shall know, beside what the host's own says."""
 
@@ -95,7 +97,7 @@ def service_of(place: Place, work: Work) -> Service:
         command=work.command,
         environment=work.environment,
         mounts=(Mount(place.run_folder, RUN, read_only=False), *work.mounts),
-        labels=labels_of(place),
+        labels=(*labels_of(place), *_held(work)),
         gpus=work.gpus,
         extra_hosts=tuple((name, address) for name, address in work.names if _HOSTNAME.match(name)),
     )
@@ -104,6 +106,12 @@ def service_of(place: Place, work: Work) -> Service:
 def labels_of(place: Place) -> tuple[tuple[str, str], ...]:
     """Return the labels by which kit finds its containers again."""
     return (("kit.host", place.host), ("kit.job", place.name), ("kit.run", place.run_id))
+
+
+def _held(work: Work) -> tuple[tuple[str, str], ...]:
+    """Return the labels by which other jobs see what this one holds (`kit.host.facts.Held`)."""
+    gpus = (("kit.gpus", ",".join(work.gpus.ids)),) if work.gpus and work.gpus.ids else ()
+    return (*gpus, ("kit.port", str(work.port))) if work.port is not None else gpus
 
 
 def host_launch(

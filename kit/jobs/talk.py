@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from kit.jobs.arguments import own_arguments
-from kit.jobs.gpus import GpuRequest, request_gpus
+from kit.jobs.holdings import place_gpus
 from kit.jobs.places import ADAPTERS, MODELS, Mount, model_folder
 from kit.jobs.train_arguments import check_template
 from kit.jobs.versions import has_gpus, pinned
 
 if TYPE_CHECKING:
+    from kit.jobs.gpus import GpuRequest
     from kit.jobs.share import Place
     from kit.project.job_model import TalkJob, TrainJob
 
@@ -66,5 +67,5 @@ def _trained(place: Place, maker: str) -> tuple[dict[str, Any], tuple[Mount, ...
 def talk_device(place: Place) -> tuple[dict[str, str], GpuRequest | None]:
     """Return the variables for what it computes on, and the GPUs. Raises ConfigError or UnfitError."""
     if has_gpus(place.project):
-        return {}, request_gpus(place.host, place.spec, place.facts)
+        return {}, place_gpus(place)
     return {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu"}, None

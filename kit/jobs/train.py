@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from kit.jobs.deepspeed import FILE as DEEPSPEED
 from kit.jobs.deepspeed import check_zero, deepspeed_json
 from kit.jobs.environment import FOLDERS, merge_environment
-from kit.jobs.gpus import GpuRequest, request_gpus
+from kit.jobs.holdings import meeting_port, place_gpus
 from kit.jobs.launch import HostLaunch, Launch, LaunchFile
 from kit.jobs.llamafactory import DATASET_INFO, arguments_yaml, dataset_info
 from kit.jobs.network import Route, socket_environment, training_routes
@@ -17,6 +17,7 @@ from kit.jobs.train_arguments import check_template, own_train_arguments
 from kit.jobs.versions import has_gpus, pinned
 
 if TYPE_CHECKING:
+    from kit.jobs.gpus import GpuRequest
     from kit.jobs.launch import LaunchContext
     from kit.project.job_model import TrainJob
     from kit.project.model import Project
@@ -42,7 +43,9 @@ def train_launch(project: Project, name: str, run_id: str, context: LaunchContex
     files = _files(project, name, job)
     routes = training_routes(project, job.hosts, context)
     places = tuple(Place(project, name, run_id, host, context) for host in job.hosts)
-    shares = tuple(_share(place, routes, files) for place in places)
+    first = places[0]
+    port = meeting_port(job.port, first.host, first.facts, first.compose_project)
+    shares = tuple(_share(place, routes, files, port) for place in places)
     return Launch(job=name, kind=job.kind, run_id=run_id, hosts=shares, rank_zero=job.hosts[0])
 
 
@@ -97,18 +100,19 @@ def train_arguments(name: str, job: TrainJob, *, gpus: bool, version: str) -> di
     return {**owned, **defaults, **own}
 
 
-def _share(place: Place, routes: dict[str, Route], files: tuple[LaunchFile, ...]) -> HostLaunch:
+def _share(place: Place, routes: dict[str, Route], files: tuple[LaunchFile, ...], port: int) -> HostLaunch:
     job = cast("TrainJob", place.job)
-    gpus = request_gpus(place.host, place.spec, place.facts) if has_gpus(place.project) else None
+    gpus = place_gpus(place) if has_gpus(place.project) else None
     work = Work(
         command=("llamafactory-cli", "train", f"{RUN}/{FILE}"),
-        environment=merge_environment(place.name, _environment(place, job, routes, gpus), job.env),
+        environment=merge_environment(place.name, _environment(place, routes, gpus, port), job.env),
         mounts=(
             Mount(f"{place.run_folder}/{NAME_SERVICE}", f"/etc/{NAME_SERVICE}"),
             Mount(model_folder(place.spec, job.model), f"{MODELS}/{job.model}"),
             *(Mount(dataset_folder(place.spec, name), f"{DATA}/{name}") for name in job.datasets),
         ),
         gpus=gpus,
+        port=port if place.host == job.hosts[0] else None,
         names=_names(place, routes),
     )
     return host_launch(place, service_of(place, work), files, FOLDERS)
@@ -121,16 +125,16 @@ def _names(place: Place, routes: dict[str, Route]) -> tuple[tuple[str, str], ...
 
 
 def _environment(
-    place: Place, job: TrainJob, routes: dict[str, Route], gpus: GpuRequest | None
+    place: Place, routes: dict[str, Route], gpus: GpuRequest | None, port: int
 ) -> dict[str, str]:
-    route = routes[place.host]
+    job, route = cast("TrainJob", place.job), routes[place.host]
     ranks = {
         "FORCE_TORCHRUN": "1",
         "NNODES": str(len(job.hosts)),
         "NODE_RANK": str(job.hosts.index(place.host)),
         "NPROC_PER_NODE": str(gpus.count if gpus else 1),
         "MASTER_ADDR": routes[job.hosts[0]].address,
-        "MASTER_PORT": str(job.port),
+        "MASTER_PORT": str(port),
         # Otherwise torchrun announces the host's name, which often means 127.0.1.1 there.
         "PET_LOCAL_ADDR": route.address,
         "PET_TEE": "3",

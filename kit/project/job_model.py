@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from kit.project.section import Port, Section
+from kit.project.section import Port, Section, SomeGpus
 
 
 class JobBase(Section):
@@ -17,7 +17,14 @@ class JobBase(Section):
     env: Mapping[str, str] = {}
 
 
-class TrainJob(JobBase):
+class GpuJob(JobBase):
+    """A job that computes on GPUs, in a stack that has them."""
+
+    gpus: SomeGpus | None = None
+    """On each of its hosts: a count, or ids among the host's; as many as it can use when left out."""
+
+
+class TrainJob(GpuJob):
     """LLaMA-Factory with DeepSpeed, one process per GPU (or per host on a CPU)."""
 
     kind: Literal["train"]
@@ -30,10 +37,11 @@ class TrainJob(JobBase):
     offload: Literal["none", "optimizer", "all", "nvme"] = "none"
     args: Mapping[str, Any] = {}
     """LLaMA-Factory's own arguments, as they stand in its YAML."""
-    port: Port = 29500
+    port: Port | None = None
+    """Where the ranks meet; the first free port from 29500 on when left out."""
 
 
-class ExportJob(JobBase):
+class ExportJob(GpuJob):
     """Merges the adapter that a train job made into its base model."""
 
     kind: Literal["export"]
@@ -41,7 +49,7 @@ class ExportJob(JobBase):
     args: Mapping[str, Any] = {}
 
 
-class ServeJob(JobBase):
+class ServeJob(GpuJob):
     """An OpenAI-compatible endpoint for a model, or for what an export job made."""
 
     kind: Literal["serve"]
@@ -71,7 +79,7 @@ class DataJob(JobBase):
     port: Port = 1717
 
 
-class TalkJob(JobBase):
+class TalkJob(GpuJob):
     """LLaMA-Factory itself answers, with a model, or with what a train job made of its model."""
 
     model: str | None = None
@@ -92,7 +100,7 @@ class ApiJob(TalkJob):
     port: Port = 8000
 
 
-class BoardJob(JobBase):
+class BoardJob(GpuJob):
     """LLaMA Board, LLaMA-Factory's window in a browser; what is trained in it runs in its container."""
 
     kind: Literal["board"]

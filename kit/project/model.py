@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Discriminator, Tag, model_validator
 from kit.errors import ConfigError
 from kit.project.image_reference import check_mirror, parse_reference
 from kit.project.job_model import Job
-from kit.project.section import Port, Section
+from kit.project.section import Gpus, Port, Section
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 _PACKAGE = re.compile(
@@ -32,17 +32,6 @@ def _check_absolute(value: str) -> str:
     if not value.startswith("/") or ".." in value.split("/") or re.search(r"[\s:]", value):
         raise ValueError("an absolute path without '..', spaces or ':' is needed")
     return value.rstrip("/") or "/"
-
-
-def _check_gpus(value: int | str) -> int | str:
-    if isinstance(value, int):
-        if value < 0:
-            raise ValueError("a count of GPUs cannot be negative")
-        return value
-    ids = value.split(",")
-    if not all(re.fullmatch(r"\d+|GPU-[0-9a-fA-F-]+", gpu) for gpu in ids) or len(set(ids)) != len(ids):
-        raise ValueError('give a count (4) or distinct ids ("0,1,4,5")')
-    return value
 
 
 def _check_image(value: str) -> str:
@@ -72,7 +61,6 @@ def _check_registry(value: str | Mapping[str, str]) -> str | Mapping[str, str]:
 
 Name = Annotated[str, AfterValidator(_check_name)]
 AbsolutePath = Annotated[str, AfterValidator(_check_absolute)]
-Gpus = Annotated[int | str, AfterValidator(_check_gpus)]
 PackagePin = Annotated[str, AfterValidator(_check_package)]
 
 

@@ -31,8 +31,10 @@ def job_ports(project: Project, name: str, host: str) -> tuple[tuple[int, str], 
     job = project.jobs[name]
     if isinstance(job, ServeJob | DataJob | ApiJob | BoardJob):
         return ((job.port, name),)
-    # Only the first host of a training listens where all can know it beforehand.
-    return ((job.port, name),) if isinstance(job, TrainJob) and host == job.hosts[0] else ()
+    # Only the first host of a training listens where all can know it; a port that kit chooses is free.
+    if isinstance(job, TrainJob) and host == job.hosts[0] and job.port is not None:
+        return ((job.port, name),)
+    return ()
 
 
 def needs_of(

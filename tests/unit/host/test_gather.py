@@ -6,7 +6,7 @@ import pytest
 
 from kit.errors import UnreachableError
 from kit.host.answers import marked_lines
-from kit.host.facts import HostFacts
+from kit.host.facts import Held, HostFacts
 from kit.host.gather import SCRIPT, gather_facts
 from kit.host.parse_facts import parse_facts
 from kit.host.port import Argv, Completed
@@ -33,6 +33,9 @@ kit:store [["driver-type","io.containerd.snapshotter.v1"]]
 kit:runtimes {"nvidia":{"path":"nvidia-container-runtime"},"runc":{"path":"runc"}}
 kit:image kit.invalid/train:1f3a5c7e9b2d sha256:abc
 kit:image_env kit.invalid/train:1f3a5c7e9b2d NVIDIA_REQUIRE_CUDA=cuda>=12.6 brand=tesla
+kit:held kit-serve-gpu1-0123ab serve gpus=0,GPU-bb port=
+kit:held kit-train-gpu1-0123ab train gpus= port=29500
+kit:held half a line
 kit:compose_v2 2.26.1-4
 kit:compose_v1 1.29.2
 kit:gpu 0, GPU-aa, NVIDIA L20, 46068, 550.54.15
@@ -86,6 +89,10 @@ def test_an_answer_becomes_facts() -> None:
     assert facts.resolves_to_loopback
     assert facts.interfaces == (("eth0", "10.0.0.11"),)
     assert facts.listening == (22, 29500)
+    assert facts.held == (
+        Held("kit-serve-gpu1-0123ab", "serve", ("0", "GPU-bb")),
+        Held("kit-train-gpu1-0123ab", "train", (), 29500),
+    )
     assert facts.shm_bytes == 24684096 * 1024
     assert facts.images == (("kit.invalid/train:1f3a5c7e9b2d", "sha256:abc"),)
     asked = "NVIDIA_REQUIRE_CUDA=cuda>=12.6 brand=tesla"

@@ -140,9 +140,9 @@ def test_only_the_gpus_that_the_model_needs_are_taken() -> None:
         (found,) = service["deploy"]["resources"]["reservations"]["devices"]
         return dict(found)
 
-    assert device(_gpu({"tensor_parallel": 2}))["count"] == 2
+    assert device(_gpu({"tensor_parallel": 2}))["device_ids"] == ["0", "1"]
     assert device(_gpu({"tensor_parallel": 2}, gpus="3,4,5"))["device_ids"] == ["3", "4"]
-    assert device(_gpu({"tensor_parallel": 2, "args": {"data-parallel-size": 2}}))["count"] == 4
+    assert len(device(_gpu({"tensor_parallel": 2, "args": {"data-parallel-size": 2}}))["device_ids"]) == 4
 
 
 def test_cards_without_peer_to_peer_do_without_custom_all_reduce() -> None:

@@ -105,7 +105,7 @@ def test_a_gpu_rank_has_a_process_a_gpu_and_bfloat16() -> None:
     share = launch_of(gpu_document(), gpus=gpus(4)).hosts[0]
     assert service_of(share)["environment"]["NPROC_PER_NODE"] == "4"
     (device,) = service_of(share)["deploy"]["resources"]["reservations"]["devices"]
-    assert device == {"driver": "nvidia", "count": 4, "capabilities": ["gpu"]}
+    assert device == {"driver": "nvidia", "device_ids": ["0", "1", "2", "3"], "capabilities": ["gpu"]}
     assert yaml.safe_load(file_of(share, "train.yaml"))["bf16"] is True
     assert "NCCL_P2P_DISABLE" not in service_of(share)["environment"]
 
@@ -129,7 +129,8 @@ def test_the_container_is_the_login_user_with_shared_memory_and_no_restart() -> 
     assert service["restart"] == "no"
     assert service["pull_policy"] == "never"
     assert service["image"] == "kit.invalid/train:0123456789ab"
-    assert service["labels"] == {"kit.host": "gpu1", "kit.job": "train", "kit.run": RUN_ID}
+    whose = {"kit.host": "gpu1", "kit.job": "train", "kit.run": RUN_ID}
+    assert service["labels"] == whose | {"kit.port": "29500"}
 
 
 def test_only_the_run_folder_can_be_written_and_everything_is_cached_there() -> None:

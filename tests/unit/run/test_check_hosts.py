@@ -9,6 +9,7 @@ from kit.host.port import Argv, Completed
 from kit.run.check_hosts import check_hosts, peers_of
 from kit.run.fitness import job_ports
 from kit.run.fleet import chosen_hosts, each, open_hosts, try_each
+from tests.factories import project_document
 from tests.unit.run.factories import World, make_world
 from tests.unit.run.fakes import FakeHost
 
@@ -75,12 +76,16 @@ def test_routes_between_training_hosts_are_found_where_they_can_be_asked(tmp_pat
 
 
 def test_peers_are_the_other_hosts_of_a_training(tmp_path: Path) -> None:
-    project = make_world(tmp_path).loaded.project
+    jobs = project_document()["jobs"]
+    jobs["train"]["port"] = 29500
+    project = make_world(tmp_path, jobs=jobs).loaded.project
     assert peers_of(project, "gpu1") == ("gpu2",)
     assert job_ports(project, "train", "gpu1") == ((29500, "train"),)
     assert job_ports(project, "train", "gpu2") == ()
     assert job_ports(project, "serve", "gpu1") == ((8000, "serve"),)
     assert job_ports(project, "merge", "gpu1") == ()
+    # A port that kit chooses is one that nobody has.
+    assert job_ports(make_world(tmp_path / "other").loaded.project, "train", "gpu1") == ()
 
 
 def test_an_unknown_host_is_a_matter_of_configuration(tmp_path: Path) -> None:
