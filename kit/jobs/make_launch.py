@@ -10,14 +10,27 @@ from kit.jobs.board import board_launch
 from kit.jobs.data import data_launch
 from kit.jobs.export import export_launch
 from kit.jobs.job_rules import check_job
+from kit.jobs.proxy import proxy_launch
 from kit.jobs.serve import serve_launch
 from kit.jobs.train import train_launch
-from kit.project.job_model import ApiJob, BoardJob, DataJob, ExportJob, ServeJob
 from kit.project.references import hosts_of, image_of, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kit.jobs.launch import Launch, LaunchContext
     from kit.project.model import Project
+
+LAUNCHES: dict[str, Callable[[Project, str, str, LaunchContext], Launch]] = {
+    "train": train_launch,
+    "export": export_launch,
+    "serve": serve_launch,
+    "proxy": proxy_launch,
+    "api": api_launch,
+    "board": board_launch,
+    "data": data_launch,
+}
+"""Kind of job → what makes its launch."""
 
 
 def make_launch(project: Project, job_name: str, run_id: str, context: LaunchContext) -> Launch:
@@ -32,17 +45,7 @@ def make_launch(project: Project, job_name: str, run_id: str, context: LaunchCon
         raise ConfigError(f"no job named {job_name!r}", where="jobs", why=hint, fix="kit up one of the jobs")
     check_job(project, job_name)
     _check_context(project, job_name, context)
-    if isinstance(job, ServeJob):
-        return serve_launch(project, job_name, run_id, context)
-    if isinstance(job, ExportJob):
-        return export_launch(project, job_name, run_id, context)
-    if isinstance(job, DataJob):
-        return data_launch(project, job_name, run_id, context)
-    if isinstance(job, ApiJob):
-        return api_launch(project, job_name, run_id, context)
-    if isinstance(job, BoardJob):
-        return board_launch(project, job_name, run_id, context)
-    return train_launch(project, job_name, run_id, context)
+    return LAUNCHES[job.kind](project, job_name, run_id, context)
 
 
 def _check_context(project: Project, job_name: str, context: LaunchContext) -> None:

@@ -70,6 +70,16 @@ class ServeJob(GpuJob):
     """The engine's own flags, without the leading dashes."""
 
 
+class ProxyJob(JobBase):
+    """One address for several serve jobs of the same model; those that do not answer are passed by."""
+
+    kind: Literal["proxy"]
+    to: tuple[str, ...] = Field(min_length=1)
+    hosts: tuple[str, ...] = Field(min_length=1, max_length=1)
+    bind: str = "127.0.0.1"
+    port: Port = 8080
+
+
 class DataJob(JobBase):
     """easy-dataset, a web tool that turns documents into training data."""
 
@@ -113,6 +123,6 @@ class BoardJob(GpuJob):
 
 
 Job = Annotated[
-    TrainJob | ExportJob | ServeJob | DataJob | ApiJob | BoardJob,
+    TrainJob | ExportJob | ServeJob | ProxyJob | DataJob | ApiJob | BoardJob,
     Field(discriminator="kind"),
 ]

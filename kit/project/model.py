@@ -152,7 +152,7 @@ def _kind_of_image(value: Any) -> str:
     return "named" if isinstance(value, Mapping | NamedImage) else "ours"
 
 
-OwnImage = Literal["train", "serve", "serve-sglang", "data"]
+OwnImage = Literal["train", "serve", "serve-sglang", "proxy", "data"]
 """The images that a stack brings."""
 BuiltImageName = Literal["train", "serve", "serve-sglang"]
 """Those of them that kit builds."""

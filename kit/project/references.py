@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import get_args
 
-from kit.project.job_model import BoardJob, DataJob, ExportJob, Job, ServeJob, TalkJob, TrainJob
+from kit.project.job_model import BoardJob, DataJob, ExportJob, Job, ProxyJob, ServeJob, TalkJob, TrainJob
 from kit.project.model import NamedImage, OwnImage, Project
 from kit.project.requirement import distribution_name
 
@@ -27,6 +27,8 @@ def _unknown(key: str, what: str, name: str, known: tuple[str, ...]) -> Iterator
 def _image_of(job: Job) -> str:
     if isinstance(job, ServeJob):
         return "serve" if job.engine == "vllm" else "serve-sglang"
+    if isinstance(job, ProxyJob):
+        return "proxy"
     return "data" if isinstance(job, DataJob) else "train"
 
 
@@ -73,6 +75,8 @@ def _job_complaints(project: Project, key: str, job: Job) -> Iterator[tuple[str,
         yield from _adapter_complaints(project, key, job, trains)
     elif isinstance(job, TalkJob):
         yield from _talk_complaints(key, job, (*project.models, *exports), trains)
+    elif isinstance(job, ProxyJob):
+        yield from _proxy_complaints(project, key, job)
     elif isinstance(job, BoardJob):
         yield from _every(f"{key}.models", "model", job.models, tuple(project.models))
         yield from _every(f"{key}.datasets", "dataset", job.datasets, tuple(project.datasets))
@@ -105,6 +109,24 @@ def _adapter_complaints(
         if name in taken:
             yield place, f"the name {name!r} is taken in requests; each adapter is listed once"
         taken.add(name)
+
+
+def _proxy_complaints(project: Project, key: str, job: ProxyJob) -> Iterator[tuple[str, str]]:
+    serves = {name: other for name, other in project.jobs.items() if isinstance(other, ServeJob)}
+    yield from _every(f"{key}.to", "serve job", job.to, tuple(serves))
+    found = {name: serves[name] for name in job.to if name in serves}
+    if len(set(job.to)) < len(job.to):
+        yield f"{key}.to", "a serve job is named twice"
+    names = {other.served_name or other.model for other in found.values()}
+    if len(names) > 1:
+        shown = ", ".join(sorted(names))
+        yield f"{key}.to", f"they answer to different names, {shown}; give all one served_name"
+    for name, other in found.items():
+        if other.hosts != job.hosts and (other.bind == "::1" or other.bind.startswith("127.")):
+            yield (
+                f"{key}.to",
+                f"{name} listens on its own host's {other.bind} alone; jobs.{name}.bind: 0.0.0.0",
+            )
 
 
 def _image_complaints(project: Project) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError
-from kit.project.job_model import ApiJob, ServeJob
+from kit.project.job_model import ApiJob, ProxyJob, ServeJob
 from kit.run.api_key import api_key_of
 from kit.run.fleet import open_hosts
 from kit.run.machine import make_machine
@@ -91,6 +91,10 @@ def ask(
     Raises ConfigError when the job serves nothing, JobError when it does not run or fails to answer.
     """
     job = find_job(loaded.project, job_name)
+    host = job.hosts[0] if job.hosts else ""
+    if isinstance(job, ProxyJob):
+        # Its replicas serve the same, in the same words.
+        job = loaded.project.jobs[job.to[0]]
     if not isinstance(job, ServeJob | ApiJob):
         raise ConfigError(f"{job_name} is a {job.kind} job and serves no model", where=f"jobs.{job_name}")
 
@@ -100,10 +104,11 @@ def ask(
         if on_text is not None and event.get("text"):
             on_text(event["text"])
 
-    host = job.hosts[0]
     with open_hosts(loaded, (host,), toolbox.connect) as hosts:
         machine = make_machine(hosts[host], loaded.project.hosts[host], toolbox)
-        found = machine.ask("ask", hear, job=job_name, chat=request, api_key=api_key_of(job))
+        found = machine.ask(
+            "ask", hear, job=job_name, chat=request, api_key=api_key_of(loaded.project, job_name)
+        )
     usage = dict(found["usage"])
     return Asked(
         job=job_name,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kit.errors import UnfitError
 from kit.host.checks import NeededImage, Needs, check, check_together, require_fit
 from kit.host.gpu_rules import GpuJob
-from kit.project.job_model import ApiJob, BoardJob, DataJob, ServeJob, TrainJob
+from kit.project.job_model import ApiJob, BoardJob, DataJob, ProxyJob, ServeJob, TrainJob
 from kit.project.references import hosts_of, image_of
 from kit.ship.engine.identity import expected_ids
 from kit.ship.wanted import KIT_IMAGE
@@ -29,7 +29,7 @@ PORT = "port"
 def job_ports(project: Project, name: str, host: str) -> tuple[tuple[int, str], ...]:
     """Return the ports that a job listens on at a host, each with what wants it."""
     job = project.jobs[name]
-    if isinstance(job, ServeJob | DataJob | ApiJob | BoardJob):
+    if isinstance(job, ServeJob | ProxyJob | DataJob | ApiJob | BoardJob):
         return ((job.port, name),)
     # Only the first host of a training listens where all can know it; a port that kit chooses is free.
     if isinstance(job, TrainJob) and host == job.hosts[0] and job.port is not None:

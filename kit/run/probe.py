@@ -49,6 +49,7 @@ TRIES: dict[str, Callable[[Endpoint], Reply]] = {
     "api": answer_one_token,
     "data": open_page,
     "board": open_page,
+    "proxy": complete_one_token,
 }
 """What proves that a job of a kind works."""
 

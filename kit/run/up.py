@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from kit.run.record import RunRecord
     from kit.run.watch import Clock
 
-SERVING = ("serve", "data", "api", "board")
+SERVING = ("serve", "proxy", "data", "api", "board")
 """Kinds of job that go on in the background once they work."""
 
 PLANNED = "planned"
@@ -124,7 +124,7 @@ def up(
         run_id = make_run_id(clock.time(), request.token)
         prepared = _prepare_fit(loaded.project, manifest, machines, others, request, run_id, progress)
         progress.finish(task)
-        result = _act(prepared, request, api_key_of(loaded.project.jobs[request.job]), progress, clock)
+        result = _act(prepared, request, api_key_of(loaded.project, request.job), progress, clock)
     return replace(result, seconds=round(clock.monotonic() - started, 3))
 
 

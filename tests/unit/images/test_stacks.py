@@ -18,9 +18,9 @@ def document() -> dict[str, Any]:
 
 
 def test_both_stacks_have_the_images_that_kit_yaml_may_ask_for() -> None:
-    assert {rule.name for rule in find_stack("cpu").images} == {"kit", "train", "serve", "data"}
+    assert {rule.name for rule in find_stack("cpu").images} == {"kit", "train", "serve", "proxy", "data"}
     gpu = {rule.name for rule in find_stack("cu126").images}
-    assert gpu == {"kit", "train", "serve", "serve-sglang", "data"}
+    assert gpu == {"kit", "train", "serve", "serve-sglang", "proxy", "data"}
 
 
 def test_what_computes_on_stack_cpu_shares_one_root() -> None:
@@ -58,7 +58,7 @@ def test_easy_dataset_tells_which_mount_starts_as_a_copy_of_the_image() -> None:
 
 
 def test_unknown_image_names_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"no image 'serve-sglang'.*kit, train, serve, data"):
+    with pytest.raises(ConfigError, match=r"no image 'serve-sglang'.*kit, train, serve, proxy, data"):
         find_stack("cpu").image("serve-sglang")
 
 

@@ -135,7 +135,7 @@ def test_variables_that_the_job_sets_are_refused_in_env(variable: str) -> None:
 
 def test_its_key_is_the_one_that_llamafactory_asks_for() -> None:
     project = parse_project(_made(env={"API_KEY": "s3cret"}))
-    assert api_key_of(project.jobs["api"]) == "s3cret"
+    assert api_key_of(project, "api") == "s3cret"
 
 
 def test_a_template_that_the_release_lacks_is_refused() -> None:

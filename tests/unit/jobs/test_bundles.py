@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from kit.data_files import data_folder
 from kit.jobs.make_launch import make_launch
-from kit.project.job_model import ApiJob, BoardJob, DataJob, ExportJob, ServeJob, TrainJob
+from kit.project.job_model import ApiJob, BoardJob, DataJob, ExportJob, ProxyJob, ServeJob, TrainJob
 from kit.project.load import load_project
 from kit.project.model import DatasetSpec, HostSpec, Mirrors, ModelSpec, Project
 from tests.unit.jobs.launch_factories import RUN_ID, context_of, file_of, service_of, words_of
@@ -28,6 +28,7 @@ JOB_KINDS: dict[str, type[BaseModel]] = {
     "data": DataJob,
     "api": ApiJob,
     "board": BoardJob,
+    "proxy": ProxyJob,
 }
 
 
