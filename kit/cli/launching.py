@@ -40,11 +40,11 @@ def plan(
     """Show every file and command of a launch; nothing is started."""
     if offline:
         from kit.run.plan import OfflinePlan, plan_without_hosts
-        from kit.workflow.check_data import check_job_data
+        from kit.workflow.check_inputs import check_job_inputs
 
         loaded = open_project(file)
         with shown_progress() as progress:
-            check_job_data(loaded, job, progress)
+            check_job_inputs(loaded, job, progress)
         planned = plan_without_hosts(loaded.project, job, local_manifest(file, bundle))
         show(OfflinePlan(job, planned), lambda result: _plan_lines(result.plan), as_json=as_json)
         return
@@ -63,13 +63,13 @@ def up(
 ) -> None:
     """Launch a job, and wait until it is done or really works."""
     from kit.run.up import UpRequest, up
-    from kit.workflow.check_data import check_job_data
+    from kit.workflow.check_inputs import check_job_inputs
 
     request = UpRequest(job, secrets.token_hex(2), dry_run=dry_run, detach=detach, timeout=timeout)
     loaded = open_project(file)
     manifest = local_manifest(file, bundle)
     with shown_progress() as progress, asking_toolbox(progress) as toolbox:
-        check_job_data(loaded, job, progress)
+        check_job_inputs(loaded, job, progress)
         result = up(loaded, request, manifest, toolbox, progress)
     show(result, _up_lines, as_json=as_json)
 

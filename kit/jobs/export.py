@@ -67,7 +67,7 @@ def _arguments(place: Place, job: ExportJob, training: TrainJob) -> tuple[dict[s
         model, adapter = f"{MODELS}/{training.model}", f"{ADAPTERS}/{job.from_}"
         mounts: tuple[Mount, ...] = (
             Mount(model_folder(place.spec, training.model), model),
-            Mount(made, adapter),
+            Mount(place.adapter_of(job.from_, training.model), adapter),
         )
         adapters = {"adapter_name_or_path": adapter}
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kit.errors import ConfigError
 from kit.jobs.compose import FILE, Service, compose_yaml
 from kit.jobs.launch import HostLaunch, LaunchFile
-from kit.jobs.places import RUN, Mount, plain_path, project_name, run_folder
+from kit.jobs.places import MODELS, RUN, Mount, plain_path, project_name, run_folder
 from kit.project.references import image_of
 
 if TYPE_CHECKING:
@@ -70,6 +70,22 @@ class Place:
                 f"job {job!r} has not made anything yet", where=f"jobs.{self.name}", fix=f"kit up {job}"
             )
         return plain_path(source.at(self.host), f"what {job} made")
+
+    def adapter_of(self, job: str, model: str) -> str:
+        """Return the folder on this host with the adapter that a train job made for a model.
+
+        Raises ConfigError without a run, and for an adapter of another model.
+        """
+        folder = self.made_by(job)
+        shape = self.context.sources[job].adapter
+        if shape is not None and shape.model != f"{MODELS}/{model}":
+            raise ConfigError(
+                f"the newest adapter of {job} is one for {shape.model.removeprefix(MODELS + '/')!r}",
+                where=f"jobs.{self.name}.from",
+                why=f"it was made before jobs.{job}.model became {model!r}",
+                fix=f"kit up {job}",
+            )
+        return folder
 
 
 @dataclass(frozen=True, slots=True)

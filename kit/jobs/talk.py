@@ -53,14 +53,15 @@ def _untrained(place: Place, job: TalkJob) -> tuple[dict[str, Any], tuple[Mount,
 def _trained(place: Place, maker: str) -> tuple[dict[str, Any], tuple[Mount, ...]]:
     training = cast("TrainJob", place.project.jobs[maker])
     method = str(training.args.get("finetuning_type", "lora"))
-    made = place.made_by(maker)
     carried = {key: training.args[key] for key in _CARRIED if key in training.args}
     said = {"template": training.template, "finetuning_type": method, **carried}
     if method not in ("lora", "oft"):
         # A full training made a whole model.
-        return {"model_name_or_path": f"{MODELS}/{maker}", **said}, (Mount(made, f"{MODELS}/{maker}"),)
+        made = Mount(place.made_by(maker), f"{MODELS}/{maker}")
+        return {"model_name_or_path": f"{MODELS}/{maker}", **said}, (made,)
     model, adapter = f"{MODELS}/{training.model}", f"{ADAPTERS}/{maker}"
-    mounts = (Mount(model_folder(place.spec, training.model), model), Mount(made, adapter))
+    learned = Mount(place.adapter_of(maker, training.model), adapter)
+    mounts = (Mount(model_folder(place.spec, training.model), model), learned)
     return {"model_name_or_path": model, "adapter_name_or_path": adapter, **said}, mounts
 
 

@@ -13,6 +13,7 @@ from kit.project.references import hosts_of, image_of
 from kit.run.describe_run import describe
 from kit.run.fleet import each
 from kit.run.images import check_image
+from kit.run.model_tokens import check_template_there
 from kit.run.needs import find_job, makers_of
 from kit.run.routes import ask_way
 from kit.run.seek_made import seek_made
@@ -83,6 +84,7 @@ def prepare(
     trees = trees_in(manifest, Wanted((), trees_of(project, job)))
     surveys = each(tuple(machines), lambda host: _survey(machines[host], job, trees, makers))
     _check_trees(surveys)
+    notes = check_template_there(project, job, next(iter(machines.values())))
     made = {host: found["made"] for host, found in surveys.items()}
     sought = seek_made(project, makers, machines, made, others)
     context = LaunchContext(
@@ -98,7 +100,7 @@ def prepare(
         records=describe(launch, sought.sources),
         open_runs={host: seen_runs(found["runs"], host) for host, found in surveys.items()},
         carries=sought.carries,
-        notes=sought.notes,
+        notes=(*notes, *sought.notes),
     )
 
 

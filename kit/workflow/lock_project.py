@@ -11,7 +11,7 @@ import kit
 from kit.jobs.check_arguments import unchecked
 from kit.jobs.job_rules import check_job
 from kit.project.lock import ImageLock, Lock, TreePin, project_digest
-from kit.workflow.check_data import check_job_data
+from kit.workflow.check_inputs import check_job_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,7 +83,7 @@ def make_lock(loaded: LoadedProject, *, offline: bool, progress: Progress) -> Lo
         check_job(loaded.project, job)
         if note := unchecked(loaded.project, job):
             progress.note(note)
-        check_job_data(loaded, job, progress)
+        check_job_inputs(loaded, job, progress)
     found: list[ImageLock | TreePin] = []
     for part in parts_of(loaded, offline=offline, progress=progress):
         progress.start(f"lock {part.name}")

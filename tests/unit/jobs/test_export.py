@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
 
 from kit.errors import ConfigError
-from kit.jobs.launch import LaunchContext, ModelSource
+from kit.jobs.launch import AdapterShape, LaunchContext, ModelSource
 from kit.jobs.make_launch import make_launch
 from kit.project.load import parse_project
 from tests.unit.jobs.launch_factories import (
@@ -101,3 +102,19 @@ def test_an_adapter_in_a_folder_with_a_space_is_refused() -> None:
     sources = {"train": ModelSource("train", "/aisys/my kit/out")}
     with pytest.raises(ConfigError, match="split at spaces"):
         make_launch(project, "merge", RUN_ID, LaunchContext(context.images, context.facts, sources))
+
+
+@pytest.mark.parametrize("job", ["merge", "try"])
+def test_an_adapter_that_was_made_before_its_model_changed_is_refused(job: str) -> None:
+    made = document()
+    made["jobs"]["try"] = {"kind": "api", "from": "train", "hosts": ["gpu1"]}
+    project = parse_project(made)
+    for model, fits in (("tiny", True), ("older", False)):
+        source = ModelSource("train", ADAPTER, adapter=AdapterShape(8, f"/kit/models/{model}"))
+        context = replace(context_of(project), sources={"train": source})
+        if fits:
+            make_launch(project, job, RUN_ID, context)
+            continue
+        with pytest.raises(ConfigError, match="the newest adapter of train is one for 'older'") as caught:
+            make_launch(project, job, RUN_ID, context)
+        assert (caught.value.where, caught.value.fix) == (f"jobs.{job}.from", "kit up train")

@@ -18,6 +18,7 @@ from kit.progress import NoProgress
 from kit.project.load import LoadedProject, parse_project
 from kit.project.model import DatasetSpec
 from kit.workflow.check_data import check_job_data
+from kit.workflow.check_inputs import check_job_inputs
 from tests.factories import project_document
 
 RECORD = {"instruction": "Who?", "input": "", "output": "I."}
@@ -118,3 +119,27 @@ def test_every_way_to_a_launch_ends_with_exit_code_2(
     assert done.exit_code == 2, done.output
     assert f"questions.jsonl:{BROKEN_LINE}" in json.loads(done.stdout)["error"]["where"]
     assert not (tmp_path / "kit.lock").exists()
+
+
+def with_tokens(folder: Path, *tokens: str) -> None:
+    """Lay out a model whose tokenizer has these, and whose chat template speaks of <|im_end|>."""
+    (folder / "model").mkdir()
+    added = [{"id": index, "content": token} for index, token in enumerate(tokens)]
+    (folder / "model" / "tokenizer.json").write_text(json.dumps({"added_tokens": added}))
+    config = {"chat_template": "{{ \"<|im_end|>\" + '<|im_end|>' }}"}
+    (folder / "model" / "tokenizer_config.json").write_text(json.dumps(config))
+
+
+def test_a_template_that_does_not_fit_the_model_beside_kit_yaml_is_refused(tmp_path: Path) -> None:
+    loaded = project(tmp_path, [json.dumps(RECORD)])
+    check_job_inputs(loaded, "train", NoProgress())
+    with_tokens(tmp_path, "<|eot_id|>")
+    with pytest.raises(ConfigError) as caught:
+        check_job_inputs(loaded, "train", NoProgress())
+    assert caught.value.where == "jobs.train.template"
+
+
+def test_a_template_that_fits_the_model_beside_kit_yaml_passes(tmp_path: Path) -> None:
+    loaded = project(tmp_path, [json.dumps(RECORD)])
+    with_tokens(tmp_path, "<|im_start|>", "<|im_end|>")
+    check_job_inputs(loaded, "train", NoProgress())
