@@ -112,6 +112,10 @@ def _serving_lines(result: UpResult) -> Iterator[str]:
 
 def _done_lines(result: UpResult) -> Iterator[str]:
     yield f"{result.job} done on {', '.join(result.hosts)} in {result.seconds:.0f} s (run {result.run_id})"
+    if len(result.losses) > 1:
+        from kit.cli.terminal_plot import plot_lines
+
+        yield from plot_lines([result.losses])
     if result.first_loss is not None and result.last_loss is not None:
         yield f"loss: first {result.first_loss:.4g}, last {result.last_loss:.4g}, after {result.steps} steps"
     if result.made_at:

@@ -10,6 +10,7 @@ import typer
 from kit.cli import (
     agent,
     crossing,
+    curves,
     dataset,
     importing,
     launching,
@@ -45,6 +46,7 @@ COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (launching.up, "kit up train"),
     (watching.status, "kit status"),
     (watching.logs, "kit logs train --tail 50"),
+    (curves.curve, "kit curve train --last 3 --plot loss.svg"),
     (watching.collect, "kit collect merge -o result"),
     (watching.ask, 'kit ask serve "What does kit carry?"'),
     (windows.open_, "kit open board"),

@@ -129,6 +129,8 @@ def _collect_lines(result: Collected) -> Iterator[str]:
         f"{result.files} files, {bytes_text(result.fetched_bytes)} of {bytes_text(result.bytes)}"
     )
     yield f"{'it goes' if result.dry_run else 'it is'} in {result.folder}"
+    if result.plot:
+        yield f"drew its loss: {result.plot}"
 
 
 def ask(

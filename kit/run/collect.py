@@ -12,6 +12,8 @@ from kit.bundle.digest import Hasher, sha256_of_file
 from kit.bundle.manifest import File
 from kit.errors import ConfigError, TransferError, UnfitError, VerificationError
 from kit.run import commands
+from kit.run.curve import LOSS, Curve
+from kit.run.curve_svg import write_svg
 from kit.run.finish_run import OUT
 from kit.run.fleet import open_hosts
 from kit.run.machine import make_machines
@@ -19,6 +21,7 @@ from kit.run.prepare import job_hosts
 from kit.run.record import OPEN, RunRecord, record_of
 from kit.run.run_store import RECORD, plain_relative
 from kit.run.see_through import hashing_listener
+from kit.run.training_log import TRAINER_LOG, read_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     from kit.progress import Progress
     from kit.project.load import LoadedProject
     from kit.run.machine import Machine, Toolbox
+
+
+PLOT = "loss.svg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class Collected:
     """The others were here already, and proved right."""
     fetched_bytes: int
     dry_run: bool = False
+    plot: str | None = None
+    """The curve of a training's loss, drawn from its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,7 @@ def collect(
     names = job_hosts(loaded.project, job)
     with open_hosts(loaded, names, toolbox.connect) as hosts:
         machines = make_machines(hosts, loaded.project.hosts, toolbox)
+        plot = None
         answers = {host: _list(machines[host], job, progress) for host in names}
         record = _newest(job, answers)
         folder = out or loaded.folder / "collected" / job / record.run_id
@@ -88,6 +97,7 @@ def collect(
         missing = tuple(fetch for fetch in fetches if not _is_here(fetch))
         if not dry_run:
             _fetch_all(job, missing, progress)
+            plot = _draw(folder, record)
     return Collected(
         job=job,
         run_id=record.run_id,
@@ -98,7 +108,20 @@ def collect(
         fetched_files=len(missing),
         fetched_bytes=sum(fetch.file.size for fetch in missing),
         dry_run=dry_run,
+        plot=plot,
     )
+
+
+def _draw(folder: Path, record: RunRecord) -> str | None:
+    """Draw the losses of a training that came home; return the file, None where nothing was logged."""
+    log = folder / OUT / TRAINER_LOG
+    if record.training is None or not log.is_file():
+        return None
+    points = read_points(log.read_text(encoding="utf-8", errors="replace").splitlines(), LOSS)
+    if not points:
+        return None
+    write_svg(folder / PLOT, LOSS, (Curve(record.job, record.run_id, record.state, points),))
+    return str(folder / PLOT)
 
 
 def _list(machine: Machine, job: str, progress: Progress) -> dict[str, Any]:

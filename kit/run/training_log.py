@@ -8,6 +8,7 @@ step, and `current_steps` and `total_steps`; `all_results.json` has the final fi
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,31 @@ def parse_step(line: str) -> Step | None:
         return Step(int(found["current_steps"]), int(total) if total else None, _number(found.get("loss")))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+Points = tuple[tuple[int, float], ...]
+"""(step, value) pairs, in the order in which they were logged."""
+
+
+def read_points(log: Iterable[str], value: str) -> Points:
+    """Return the steps that logged a value of that name, each with it; what is no number is passed over."""
+    found = []
+    for line in log:
+        try:
+            logged = json.loads(line)
+            step, number = int(logged["current_steps"]), _number(logged.get(value))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+        if number is not None and math.isfinite(number):
+            found.append((step, number))
+    return tuple(found)
+
+
+def thinned(points: Points, most: int) -> Points:
+    """Return at most so many of the points (2 or more), evenly chosen, first and last among them."""
+    if len(points) <= most:
+        return points
+    return tuple(points[index * (len(points) - 1) // (most - 1)] for index in range(most))
 
 
 def read_training(log: Iterable[str], results: str) -> Training:

@@ -10,6 +10,7 @@ from kit.jobs.check_arguments import unchecked
 from kit.jobs.job_rules import check_job
 from kit.run.api_key import api_key_of
 from kit.run.carry import carry_all
+from kit.run.curve import logged_points
 from kit.run.describe_run import make_run_id
 from kit.run.endpoint import Endpoint, reachable_address
 from kit.run.fitness import require_fit_hosts, require_free_ports
@@ -20,6 +21,7 @@ from kit.run.plan import PlannedHost, plan_of
 from kit.run.prepare import job_hosts, prepare
 from kit.run.see_through import see_to_its_end
 from kit.run.start_run import start_run
+from kit.run.training_log import thinned
 from kit.run.wait_ready import wait_until_ready
 
 if TYPE_CHECKING:
@@ -34,11 +36,13 @@ if TYPE_CHECKING:
     from kit.run.machine import Machine, Toolbox
     from kit.run.prepare import Prepared
     from kit.run.record import RunRecord
+    from kit.run.training_log import Points
     from kit.run.watch import Clock
 
 SERVING = ("serve", "proxy", "data", "api", "board")
 """Kinds of job that go on in the background once they work."""
 
+_MOST_LOSSES = 500
 PLANNED = "planned"
 STARTED = "started"
 RUNNING = "running"
@@ -82,6 +86,8 @@ class UpResult:
     first_loss: float | None = None
     last_loss: float | None = None
     steps: int | None = None
+    losses: Points = ()
+    """(step, loss) pairs of a training, at most 500."""
     made_on: str | None = None
     """The host that holds what the job made."""
     made_at: str | None = None
@@ -203,6 +209,10 @@ def _with_artifact(result: UpResult, record: RunRecord, machines: Mapping[str, M
         result = replace(
             result, first_loss=training.first_loss, last_loss=training.last_loss, steps=training.steps
         )
+    if training is not None and training.first_loss is not None:
+        machine = machines[record.host]
+        folder = f"{machine.spec.root}/runs/{record.job}/{record.run_id}"
+        result = replace(result, losses=thinned(logged_points(machine, folder), _MOST_LOSSES))
     if artifact is None:
         return result
     root = machines[record.host].spec.root
