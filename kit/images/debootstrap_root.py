@@ -70,8 +70,9 @@ class DebootstrapRoot:
         try:
             _run((*as_root, *debootstrap_argv(spec, folder, apt_mirror)), spec)
             check_archive(spec, Path(folder))
-            keep = (data_folder("images") / "keep_bytecode.py").read_bytes()
-            _run((*as_root, "chroot", folder, "python3", "-", "/usr/lib/python3"), spec, keep)
+            if (Path(folder) / "usr" / "bin" / "python3").is_symlink():
+                keep = (data_folder("images") / "keep_bytecode.py").read_bytes()
+                _run((*as_root, "chroot", folder, "python3", "-", "/usr/lib/python3"), spec, keep)
             with subprocess.Popen((*as_root, *tar_argv(folder)), stdout=subprocess.PIPE) as tar:
                 assert tar.stdout is not None  # noqa: S101
                 while chunk := tar.stdout.read(_CHUNK_BYTES):
