@@ -123,9 +123,8 @@ class DockerCommand:
         except FileNotFoundError as error:
             raise _no_docker() from error
         failures: list[BaseException] = []
-        assert process.stdin is not None  # noqa: S101
         assert process.stdout is not None  # noqa: S101
-        feeder = Thread(target=_write_all, args=(write, process.stdin, failures), daemon=True)
+        feeder = Thread(target=_write_all, args=(write, process, failures), daemon=True)
         feeder.start()
         last: deque[str] = deque(maxlen=_LAST_LINES)
         for raw in process.stdout:
@@ -142,10 +141,21 @@ class DockerCommand:
         return last[-1] if last else ""
 
 
-def _write_all(write: Callable[[IO[bytes]], None], sink: IO[bytes], failures: list[BaseException]) -> None:
+def _write_all(
+    write: Callable[[IO[bytes]], None], process: subprocess.Popen[bytes], failures: list[BaseException]
+) -> None:
+    assert process.stdin is not None  # noqa: S101
     try:
-        with sink:
-            write(sink)
+        with process.stdin as sink:
+            try:
+                write(sink)
+            except BaseException as error:
+                failures.append(error)
+                if not isinstance(error, BrokenPipeError):
+                    # Before its input ends: what came so far must not pass for the whole.
+                    process.kill()
+                    process.wait()
+                raise
     except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
         failures.append(error)
 
