@@ -70,7 +70,7 @@ _ADAPTERS = (
 _DROPPED = {
     "download_dir": "the model is shipped, nothing is downloaded",
     "hf_token": "fetching is online, and a secret does not belong into kit.yaml",
-    "api_key": "a secret does not belong into what an import writes; put it into the job's args yourself",
+    "api_key": "a secret stays out of what an import writes; `api_key_file` of the job names a file with it",
     "enable_reasoning": "`reasoning` of the job says it, in the words of the stack's vLLM",
     "nnodes": "a serve job runs on one host",
     "node_rank": "a serve job runs on one host",

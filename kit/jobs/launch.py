@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kit.errors import KitError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,6 +22,11 @@ class LaunchFile:
     """Relative to the run's folder."""
     content: str
     mode: int = 0o640
+
+    @property
+    def is_secret(self) -> bool:
+        """Nobody but its owner may see what stands in it."""
+        return self.mode & 0o077 == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,14 @@ class LaunchContext:
     """
     routes: Mapping[str, Route] = field(default_factory=dict)
     """Host name -> its route to the master (`kit.jobs.network.route_argv`), where it was asked for."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """A file that a job of kit.yaml names -> what stands in it."""
+
+    def secret(self, path: str) -> str:
+        """Return what stands in a file that kit.yaml names. Raises KitError when nobody read it: a bug."""
+        if path not in self.secrets:
+            raise KitError("a secret that was not read", where=path)
+        return self.secrets[path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +118,5 @@ class Launch:
     """Model name to use in requests to the endpoint."""
     adapters: tuple[str, ...] = ()
     """Names of the adapters that the endpoint serves beside its model."""
+    endpoint_tls: bool = False
+    """It speaks HTTPS."""

@@ -14,6 +14,7 @@ from kit.jobs.environment import merge_environment
 from kit.jobs.launch import Launch, LaunchFile
 from kit.jobs.places import RUN
 from kit.jobs.render import render
+from kit.jobs.secrets import BOTH, proxy_files
 from kit.jobs.serve import check_names
 from kit.jobs.share import Place, Work, host_launch, service_of
 
@@ -38,7 +39,7 @@ def proxy_launch(project: Project, name: str, run_id: str, context: LaunchContex
         command=("haproxy", "-db", "-f", f"{RUN}/{FILE}"),
         environment=merge_environment(name, {}, job.env),
     )
-    files = (LaunchFile(FILE, haproxy_config(project, name)),)
+    files = (LaunchFile(FILE, haproxy_config(project, name)), *proxy_files(job.tls, context))
     return Launch(
         job=name,
         kind=job.kind,
@@ -47,6 +48,7 @@ def proxy_launch(project: Project, name: str, run_id: str, context: LaunchContex
         rank_zero=place.host,
         endpoint_port=job.port,
         endpoint_bind=job.bind,
+        endpoint_tls=job.tls is not None,
         served_name=served,
         adapters=_everywhere(project, job),
     )
@@ -62,7 +64,12 @@ def haproxy_config(project: Project, name: str) -> str:
     """Return HAProxy's configuration for a proxy job. Raises ConfigError for an address it cannot have."""
     job = cast("ProxyJob", project.jobs[name])
     servers = [{"name": replica, "address": _address(project, name, replica)} for replica in job.to]
-    values = {"job": name, "bind": _with_port(job.bind, job.port), "servers": servers}
+    values = {
+        "job": name,
+        "bind": _with_port(job.bind, job.port),
+        "certificate": f"{RUN}/{BOTH}" if job.tls else "",
+        "servers": servers,
+    }
     return render("proxy/haproxy.cfg.j2", values)
 
 

@@ -18,6 +18,7 @@ from kit.jobs.holdings import place_gpus
 from kit.jobs.launch import Launch
 from kit.jobs.network import LOOPBACK, socket_environment
 from kit.jobs.places import ADAPTERS, MODELS, Mount, model_folder, plain_path
+from kit.jobs.secrets import serve_files, tls_words, with_key
 from kit.jobs.serve_flags import gpus_needed, serve_words
 from kit.jobs.share import Place, Work, host_launch, service_of
 from kit.jobs.versions import has_gpus, pinned
@@ -40,11 +41,12 @@ def serve_launch(project: Project, name: str, run_id: str, context: LaunchContex
     version = pinned(project, job.engine, f"jobs.{name}.engine")
     gpus = _gpus(place, job)
     model = f"{MODELS}/{job.model}"
-    more = adapter_words(project, name, version, context.sources)
+    files = serve_files(name, job, context)
+    more = (*tls_words(job), *adapter_words(project, name, version, context.sources))
     if gpus and not place.spec.p2p:
         more += ("--disable-custom-all-reduce",)
     work = Work(
-        command=serve_words(name, job, version, model, gpus=gpus is not None, more=more),
+        command=with_key(job, serve_words(name, job, version, model, gpus=gpus is not None, more=more)),
         environment=merge_environment(name, _environment(place, job, gpus), job.env),
         mounts=(
             Mount(_model_source(place, job.model), model),
@@ -53,7 +55,7 @@ def serve_launch(project: Project, name: str, run_id: str, context: LaunchContex
         gpus=gpus,
         names=((place.facts.hostname, LOOPBACK.address),),
     )
-    share = host_launch(place, service_of(place, work), (), FOLDERS)
+    share = host_launch(place, service_of(place, work), files, FOLDERS)
     return Launch(
         job=name,
         kind=job.kind,
@@ -64,6 +66,7 @@ def serve_launch(project: Project, name: str, run_id: str, context: LaunchContex
         endpoint_bind=job.bind,
         served_name=served,
         adapters=job.adapters,
+        endpoint_tls=job.tls is not None,
     )
 
 

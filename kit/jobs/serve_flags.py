@@ -36,6 +36,7 @@ OWNED_FLAGS = {
     "gpu_memory_utilization": "`gpu_memory_utilization` of the job says it",
     "mem_fraction_static": "`gpu_memory_utilization` of the job says it",
     "dtype": "`dtype` of the job says it",
+    "api_key": "every user of the host sees command lines; `api_key_file` of the job names a file with it",
     "reasoning_parser": "`reasoning` says it, in the words of the engine's version",
     "enable_reasoning": "`reasoning` says it, in the words of the engine's version",
     "nnodes": "a serve job runs on one host",

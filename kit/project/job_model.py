@@ -49,6 +49,15 @@ class ExportJob(GpuJob):
     args: Mapping[str, Any] = {}
 
 
+class Tls(Section):
+    """A certificate and its key: PEM files, relative to kit.yaml."""
+
+    cert: str
+    """The certificate, and after it those that signed it."""
+    key: str
+    """Its private key, readable by its owner alone, without a passphrase."""
+
+
 class ServeJob(GpuJob):
     """An OpenAI-compatible endpoint for a model, or for what an export job made."""
 
@@ -66,6 +75,9 @@ class ServeJob(GpuJob):
     served_name: str | None = None
     bind: str = "127.0.0.1"
     port: Port = 8000
+    api_key_file: str | None = None
+    """A file, relative to kit.yaml, with the key that requests must bring."""
+    tls: Tls | None = None
     args: Mapping[str, Any] = {}
     """The engine's own flags, without the leading dashes."""
 
@@ -78,6 +90,7 @@ class ProxyJob(JobBase):
     hosts: tuple[str, ...] = Field(min_length=1, max_length=1)
     bind: str = "127.0.0.1"
     port: Port = 8080
+    tls: Tls | None = None
 
 
 class DataJob(JobBase):

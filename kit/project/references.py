@@ -121,7 +121,11 @@ def _proxy_complaints(project: Project, key: str, job: ProxyJob) -> Iterator[tup
     if len(names) > 1:
         shown = ", ".join(sorted(names))
         yield f"{key}.to", f"they answer to different names, {shown}; give all one served_name"
+    if len({other.api_key_file for other in found.values()}) > 1:
+        yield f"{key}.to", "they ask for different keys; give all the same api_key_file"
     for name, other in found.items():
+        if other.tls:
+            yield f"{key}.to", f"{name} speaks TLS, and a proxy asks in plain HTTP; move tls to {key}"
         if other.hosts != job.hosts and (other.bind == "::1" or other.bind.startswith("127.")):
             yield (
                 f"{key}.to",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import BinaryIO
 
+    from kit.run.endpoint import Endpoint
     from kit.run.engine_port import Engine
     from kit.run.record import RunRecord
 
@@ -136,14 +137,25 @@ def _running(request: Request, engine: Engine) -> RunRecord:
     raise JobError(f"{request['job']} does not run here", fix=f"kit up {request['job']}")
 
 
+def _endpoint(record: RunRecord, request: Request) -> Endpoint:
+    from kit.run.endpoint import Endpoint, reachable_address
+
+    return Endpoint(
+        address=reachable_address(record.endpoint_bind),
+        port=record.endpoint_port or 0,
+        model=record.served_name,
+        api_key=request.get("api_key", ""),
+        tls=record.endpoint_tls,
+        certificate=request.get("certificate", ""),
+    )
+
+
 def probe(request: Request, engine: Engine, emit: Emit) -> Result:
     """Wait until a run's endpoint works."""
-    from kit.run.endpoint import Endpoint, reachable_address
     from kit.run.probe import TRIES, container_runs, wait_until_it_works
 
     record = _store(request).read(request["job"], request["run_id"])
-    address = reachable_address(record.endpoint_bind)
-    endpoint = Endpoint(address, record.endpoint_port or 0, record.served_name, request.get("api_key", ""))
+    endpoint = _endpoint(record, request)
     probed = wait_until_it_works(
         partial(TRIES[record.kind], endpoint),
         partial(container_runs, engine, record.compose_project),
@@ -155,11 +167,10 @@ def probe(request: Request, engine: Engine, emit: Emit) -> Result:
 
 def ask(request: Request, engine: Engine, emit: Emit) -> Result:
     """Put a question to a running serve job; the answer comes in events, and whole at the end."""
-    from kit.run.endpoint import Endpoint, chat, reachable_address
+    from kit.run.endpoint import chat
 
     record = _running(request, engine)
-    address = reachable_address(record.endpoint_bind)
-    endpoint = Endpoint(address, record.endpoint_port or 0, record.served_name, request.get("api_key", ""))
+    endpoint = _endpoint(record, request)
     answer = chat(endpoint, request["chat"], emit)
     return {**asdict(answer), "model": record.served_name, "run_id": record.run_id}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError
 from kit.project.job_model import ApiJob, ProxyJob, ServeJob
-from kit.run.api_key import api_key_of
+from kit.run.access import read_access
 from kit.run.fleet import open_hosts
 from kit.run.machine import make_machine
 from kit.run.needs import find_job
@@ -98,6 +98,7 @@ def ask(
     if not isinstance(job, ServeJob | ApiJob):
         raise ConfigError(f"{job_name} is a {job.kind} job and serves no model", where=f"jobs.{job_name}")
 
+    access = read_access(loaded, job_name)
     request = chat_request(question) | model_choice(job_name, job, question.model)
 
     def hear(event: dict[str, Any]) -> None:
@@ -106,9 +107,8 @@ def ask(
 
     with open_hosts(loaded, (host,), toolbox.connect) as hosts:
         machine = make_machine(hosts[host], loaded.project.hosts[host], toolbox)
-        found = machine.ask(
-            "ask", hear, job=job_name, chat=request, api_key=api_key_of(loaded.project, job_name)
-        )
+        keys = {"api_key": access.api_key, "certificate": access.certificate}
+        found = machine.ask("ask", hear, job=job_name, chat=request, **keys)
     usage = dict(found["usage"])
     return Asked(
         job=job_name,

@@ -45,6 +45,7 @@ def describe(launch: Launch, sources: Mapping[str, ModelSource]) -> dict[str, Ru
             launch_digest=launch_digest(share, launch.run_id),
             endpoint_port=launch.endpoint_port,
             endpoint_bind=launch.endpoint_bind,
+            endpoint_tls=launch.endpoint_tls,
             served_name=launch.served_name,
             inputs=tuple((job, source.at(share.host)) for job, source in sources.items()),
         )

@@ -6,6 +6,7 @@ Works on the host itself. Runs that end while nobody watches are recorded by who
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from kit.bundle.blob_store import writing
 from kit.bundle.digest import Hasher, read_file
 from kit.bundle.manifest import File
 from kit.errors import UnfitError, VerificationError
+from kit.jobs.places import SECRETS
 from kit.run.read_adapter import read_adapter
 from kit.run.record import DONE, FAILED, LOST, OPEN, STOPPED, Artifact, RunRecord, Training
 from kit.run.training_log import ALL_RESULTS, TRAINER_LOG, read_training
@@ -67,6 +69,7 @@ def finish_run(
     folder = store.folder(record.job, record.run_id)
     if container is not None:
         _save_log(engine, record, folder / LOGS)
+    shutil.rmtree(folder / SECRETS, ignore_errors=True)
     state = forced or end_state(record.kind, container, stopped=False)
     makes = record.kind in MAKERS and record.host == record.rank_zero
     finished = replace(

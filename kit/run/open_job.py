@@ -96,13 +96,14 @@ def _check_no_port(job: str, port: int) -> None:
 
 
 def _opened(record: RunRecord, address: str, port: int) -> Opened:
-    remote = Endpoint(reachable_address(record.endpoint_bind), record.endpoint_port or 0).url
+    bound = reachable_address(record.endpoint_bind)
+    remote = Endpoint(bound, record.endpoint_port or 0, tls=record.endpoint_tls).url
     return Opened(
         job=record.job,
         kind=record.kind,
         run_id=record.run_id,
         host=record.host,
-        remote=remote.removeprefix("http://"),
-        url=Endpoint(address, port).url,
+        remote=remote.partition("://")[2],
+        url=Endpoint(address, port, tls=record.endpoint_tls).url,
         served_name=record.served_name or None,
     )

@@ -10,16 +10,17 @@ from kit.jobs.launch import LaunchContext, ModelSource
 from kit.jobs.make_launch import make_launch
 from kit.project.references import image_of
 from kit.run import commands
+from kit.run.access import secret_paths
 from kit.run.carry import carried_folder
 from kit.run.needs import made_on, makers_of
 from kit.run.prepare import job_hosts
-from kit.run.redact import redact_file
+from kit.run.redact import HIDDEN, redact_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kit.bundle.manifest import Manifest
-    from kit.jobs.launch import HostLaunch, Launch
+    from kit.jobs.launch import HostLaunch, Launch, LaunchFile
     from kit.project.model import HostSpec, Project
 
 OFFLINE_RUN = "run"
@@ -68,8 +69,13 @@ def planned_host(share: HostLaunch, facts: HostFacts) -> PlannedHost:
         run_folder=share.run_folder,
         image_tag=share.image_tag,
         commands=(_line(start),),
-        files=tuple(PlannedFile(file.path, redact_file(file.path, file.content)) for file in share.files),
+        files=tuple(_planned_file(file) for file in share.files),
     )
+
+
+def _planned_file(file: LaunchFile) -> PlannedFile:
+    shown = f"{HIDDEN}\n" if file.is_secret else redact_file(file.path, file.content)
+    return PlannedFile(file.path, shown)
 
 
 def plan_of(launch: Launch, facts: Mapping[str, HostFacts]) -> tuple[PlannedHost, ...]:
@@ -89,7 +95,9 @@ def plan_without_hosts(project: Project, job: str, manifest: Manifest | None) ->
     if manifest is not None:
         tags = {image.name: image.identity_tag for image in manifest.images}
     sources = {maker: _assumed_source(project, maker, hosts) for maker in makers_of(project, job)}
-    launch = make_launch(project, job, OFFLINE_RUN, LaunchContext(tags, facts, sources))
+    # Nobody sees secrets in a plan, so nobody need read them.
+    secrets = dict.fromkeys(secret_paths(project, job), HIDDEN)
+    launch = make_launch(project, job, OFFLINE_RUN, LaunchContext(tags, facts, sources, secrets=secrets))
     return plan_of(launch, facts)
 
 

@@ -63,7 +63,7 @@ class Prepared:
         return wanted <= {(run.record.host, run.record.launch_digest) for run in self.running}
 
 
-def prepare(
+def prepare(  # noqa: PLR0913 - what is known before its hosts are asked
     project: Project,
     job: str,
     manifest: Manifest,
@@ -71,10 +71,12 @@ def prepare(
     run_id: str,
     *,
     others: Mapping[str, Machine | KitError] = MappingProxyType({}),
+    secrets: Mapping[str, str] = MappingProxyType({}),
 ) -> Prepared:
     """Look at the job's hosts and return what would be launched.
 
-    `others` are the hosts beside the job's own that hold what it uses, or why they cannot be asked.
+    `others` are the hosts beside the job's own that hold what it uses, or why they cannot be asked;
+    `secrets` what stands in the files of keys and certificates that the job names.
     Raises ConfigError for what kit.yaml asks in vain, UnfitError when something is missing on a
     host, VerificationError when an image or an artifact is not what its record says.
     """
@@ -92,6 +94,7 @@ def prepare(
         facts={host: machine.facts for host, machine in machines.items()},
         sources=sought.sources,
         routes=_routes(project, machines),
+        secrets=secrets,
     )
     launch = make_launch(project, job, run_id, context)
     return Prepared(

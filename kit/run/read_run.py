@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kit.bundle.digest import sha256_of_file
 from kit.bundle.manifest import File
+from kit.jobs.places import SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from kit.run.record import RunRecord
 
-SCRATCH = ("out", "home", "cache", "carried", "carried.part")
+SCRATCH = ("out", "home", "cache", "carried", "carried.part", SECRETS)
 """Folders of a run whose content is not listed as it stands; what the job made is, from its record."""
 
 

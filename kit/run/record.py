@@ -72,6 +72,8 @@ class RunRecord:
     out_of_memory: bool = False
     endpoint_port: int | None = None
     endpoint_bind: str = "127.0.0.1"
+    endpoint_tls: bool = False
+    """It speaks HTTPS."""
     served_name: str = ""
     inputs: tuple[tuple[str, str], ...] = ()
     """(job, folder) of what earlier jobs made and this run used."""

@@ -120,7 +120,7 @@ def _host_row(
 def run_row(run: SeenRun) -> RunRow:
     """Return what is shown of a run. Pure."""
     record, state = run.record, run.state
-    address = f"http://{record.endpoint_bind}:{record.endpoint_port}"
+    address = f"{'https' if record.endpoint_tls else 'http'}://{record.endpoint_bind}:{record.endpoint_port}"
     return RunRow(
         host=record.host,
         job=record.job,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kit.errors import UnfitError
 from kit.jobs.check_arguments import unchecked
 from kit.jobs.job_rules import check_job
-from kit.run.api_key import api_key_of
+from kit.run.access import Access, read_access
 from kit.run.carry import carry_all
 from kit.run.curve import logged_points
 from kit.run.describe_run import make_run_id
@@ -118,6 +118,7 @@ def up(
     check_job(loaded.project, request.job)
     if note := unchecked(loaded.project, request.job):
         progress.note(note)
+    access = read_access(loaded, request.job)
     makers = makers_elsewhere(loaded.project, request.job)
     with (
         open_hosts(loaded, names, toolbox.connect) as hosts,
@@ -128,9 +129,9 @@ def up(
         found, unfit = make_some_machines(reached.hosts, loaded.project.hosts, toolbox)
         others: dict[str, Machine | KitError] = {**found, **reached.failures, **unfit}
         run_id = make_run_id(clock.time(), request.token)
-        prepared = _prepare_fit(loaded.project, manifest, machines, others, request, run_id, progress)
+        prepared = _prepare_fit(loaded.project, manifest, machines, others, request, run_id, progress, access)
         progress.finish(task)
-        result = _act(prepared, request, api_key_of(loaded.project, request.job), progress, clock)
+        result = _act(prepared, request, access, progress, clock)
     return replace(result, seconds=round(clock.monotonic() - started, 3))
 
 
@@ -142,12 +143,13 @@ def _prepare_fit(  # noqa: PLR0913, PLR0917 - what up was told, and what it foun
     request: UpRequest,
     run_id: str,
     progress: Progress,
+    access: Access,
 ) -> Prepared:
     facts = {host: machine.facts for host, machine in machines.items()}
     for warning in require_fit_hosts(project, request.job, facts):
         progress.note(f"{warning.host}: {warning.text}; {warning.fix}")
     bundle = manifest or next(iter(machines.values())).shipped
-    prepared = prepare(project, request.job, bundle, machines, run_id, others=others)
+    prepared = prepare(project, request.job, bundle, machines, run_id, others=others, secrets=access.secrets)
     for note in prepared.notes:
         progress.note(note)
     if not (request.dry_run or prepared.running):
@@ -155,7 +157,9 @@ def _prepare_fit(  # noqa: PLR0913, PLR0917 - what up was told, and what it foun
     return prepared
 
 
-def _act(prepared: Prepared, request: UpRequest, api_key: str, progress: Progress, clock: Clock) -> UpResult:
+def _act(
+    prepared: Prepared, request: UpRequest, access: Access, progress: Progress, clock: Clock
+) -> UpResult:
     launch, machines = prepared.launch, prepared.machines
     if request.dry_run:
         facts = {host: machine.facts for host, machine in machines.items()}
@@ -169,7 +173,7 @@ def _act(prepared: Prepared, request: UpRequest, api_key: str, progress: Progres
         return _result(prepared, RUNNING if again else STARTED, again=again)
     if launch.kind in SERVING:
         waited = launch if not again else replace(launch, run_id=prepared.running[0].record.run_id)
-        seconds = wait_until_ready(waited, machines, progress, timeout=request.timeout, api_key=api_key)
+        seconds = wait_until_ready(waited, machines, progress, timeout=request.timeout, access=access)
         return replace(_result(prepared, RUNNING, again=again), start_seconds=round(seconds, 3))
     records = see_to_its_end(launch, machines, progress, clock)
     return _with_artifact(_result(prepared, DONE), records[launch.rank_zero], machines)
@@ -196,7 +200,7 @@ def _result(prepared: Prepared, state: str, *, again: bool = False) -> UpResult:
         hosts=tuple(prepared.machines),
         seconds=0.0,
         already_running=again,
-        url=Endpoint(address, launch.endpoint_port or 0).url if serves else None,
+        url=Endpoint(address, launch.endpoint_port or 0, tls=launch.endpoint_tls).url if serves else None,
         served_name=launch.served_name or None,
         carried=() if again else tuple(carry.shown for carry in prepared.carries),
         adapters=launch.adapters,

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
     from kit.jobs.launch import Launch
     from kit.progress import Progress
+    from kit.run.access import Access
     from kit.run.machine import Machine
 
 
 def wait_until_ready(
-    launch: Launch, machines: Mapping[str, Machine], progress: Progress, *, timeout: float, api_key: str
+    launch: Launch, machines: Mapping[str, Machine], progress: Progress, *, timeout: float, access: Access
 ) -> float:
     """Return the seconds that the host waited for the endpoint.
 
@@ -34,9 +35,10 @@ def wait_until_ready(
     def hear(event: dict[str, Any]) -> None:
         progress.report(task, f"starting, {event['seconds']:.0f} s")
 
-    request = {"job": launch.job, "run_id": launch.run_id, "timeout": timeout, "api_key": api_key}
+    request = {"job": launch.job, "run_id": launch.run_id, "timeout": timeout}
+    keys = {"api_key": access.api_key, "certificate": access.certificate}
     try:
-        probed = Probed(**machine.ask("probe", hear, **request))
+        probed = Probed(**machine.ask("probe", hear, **request, **keys))
     except KeyboardInterrupt:
         ways = f"kit up {launch.job} waits for it again, kit down {launch.job} ends it"
         raise KeyboardInterrupt(f"{launch.job} goes on starting on {machine.name}; {ways}") from None

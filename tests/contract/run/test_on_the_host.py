@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import pytest
 from kit.errors import EngineError, JobError
 from kit.run.endpoint import Endpoint, chat, complete_one_token, open_page
 from kit.run.engine_socket import EngineSocket
+from tests.unit.run.test_access import write_pair
 
 PIECES: tuple[dict[str, Any], ...] = (
     {"choices": [{"delta": {"role": "assistant", "content": ""}}]},
@@ -183,3 +185,29 @@ def test_an_engine_that_refuses_or_is_away_is_an_engine_error(engine: EngineSock
         list(engine.logs("another", 2))
     with pytest.raises(EngineError, match="does not answer"):
         EngineSocket(str(tmp_path / "nowhere")).state("kit-train")
+
+
+@contextmanager
+def secured(server: ThreadingHTTPServer, folder: Path) -> Iterator[None]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "serve.pem", folder / "serve.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_an_endpoint_with_tls_must_show_its_very_certificate(tmp_path: Path) -> None:
+    own, other = write_pair(tmp_path), write_pair(tmp_path, "other")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Model)
+    with secured(server, tmp_path):
+        port = server.server_address[1]
+        endpoint = Endpoint("127.0.0.1", port, "m", tls=True, certificate=own)
+        assert endpoint.url == f"https://127.0.0.1:{port}"
+        assert open_page(endpoint).works
+        with pytest.raises(ssl.SSLCertVerificationError):
+            open_page(Endpoint("127.0.0.1", port, "m", tls=True, certificate=other))

@@ -10,6 +10,7 @@ from kit.host.facts import Gpu, HostFacts
 from kit.jobs.launch import LaunchContext, ModelSource
 from kit.jobs.make_launch import make_launch
 from kit.project.load import parse_project
+from kit.run.access import secret_paths
 from tests.factories import project_document
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ def context_of(project: Project, **facts: Any) -> LaunchContext:
         sources={
             name: ModelSource(name, f"/aisys/kit/runs/{name}/20251231-000000-0000/out")
             for name in project.jobs
+        },
+        secrets={
+            path: f"what stands in {path}" for name in project.jobs for path in secret_paths(project, name)
         },
     )
 

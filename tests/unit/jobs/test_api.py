@@ -8,7 +8,7 @@ import yaml
 from kit.errors import ConfigError
 from kit.jobs.check_arguments import argument_errors
 from kit.project.load import parse_project
-from kit.run.api_key import api_key_of
+from kit.run.access import given_key
 from kit.run.needs import makers_of
 from kit.ship.wanted import trees_of
 from tests.unit.jobs.launch_factories import document, file_of, gpu_document, launch_of, service_of, words_of
@@ -135,7 +135,7 @@ def test_variables_that_the_job_sets_are_refused_in_env(variable: str) -> None:
 
 def test_its_key_is_the_one_that_llamafactory_asks_for() -> None:
     project = parse_project(_made(env={"API_KEY": "s3cret"}))
-    assert api_key_of(project, "api") == "s3cret"
+    assert given_key(project, "api") == "s3cret"
 
 
 def test_a_template_that_the_release_lacks_is_refused() -> None:

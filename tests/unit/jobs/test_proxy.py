@@ -6,7 +6,7 @@ import pytest
 
 from kit.errors import ConfigError
 from kit.project.load import parse_project
-from kit.run.api_key import api_key_of
+from kit.run.access import given_key
 from tests.factories import project_document
 from tests.unit.jobs.launch_factories import file_of, launch_of, service_of, words_of
 
@@ -87,4 +87,4 @@ def test_a_replica_of_another_machine_needs_an_address_that_leads_there() -> Non
 def test_the_replicas_key_opens_the_proxy() -> None:
     made = _project()
     made["jobs"]["one"]["env"] = {"VLLM_API_KEY": "k"}
-    assert api_key_of(parse_project(made), "front") == "k"
+    assert given_key(parse_project(made), "front") == "k"

@@ -9,7 +9,7 @@ from kit.data_files import data_folder
 from kit.errors import ConfigError
 from kit.project.load import load_project, parse_project
 from kit.project.model import Project
-from kit.run.api_key import api_key_of
+from kit.run.access import given_key
 from kit.run.plan import plan_without_hosts
 from tests.factories import project_document
 from tests.unit.run.factories import manifest
@@ -42,7 +42,7 @@ def test_with_a_bundle_the_plan_names_the_images_identity() -> None:
 
 
 def test_a_plan_shows_no_secret() -> None:
-    project = project_with(env={"HF_TOKEN": "s3cret"}, args={"api-key": "s3cret"})
+    project = project_with(env={"HF_TOKEN": "s3cret"}, args={"hf-token": "s3cret"})
     plan = plan_without_hosts(project, "serve", None)
     assert "s3cret" not in str(plan)
 
@@ -56,18 +56,16 @@ def test_a_plan_for_no_job_is_refused() -> None:
     ("serve", "key"),
     [
         ({}, ""),
-        ({"args": {"api-key": "a"}}, "a"),
-        ({"args": {"api-key": ["b", "c"]}}, "b"),
         ({"env": {"VLLM_API_KEY": "d"}}, "d"),
     ],
 )
 def test_the_key_of_an_endpoint_is_found_where_kit_yaml_gives_it(serve: dict[str, object], key: str) -> None:
-    assert api_key_of(project_with(**serve), "serve") == key
+    assert given_key(project_with(**serve), "serve") == key
 
 
 def test_other_jobs_have_no_key() -> None:
     project = parse_project(project_document())
-    assert api_key_of(project, "train") == ""
+    assert given_key(project, "train") == ""
 
 
 def test_every_ready_made_bundle_is_looked_at() -> None:
