@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from kit.data_files import data_folder
 from kit.jobs.environment import CACHE, FOLDERS, merge_environment
 from kit.jobs.launch import Launch, LaunchFile
 from kit.jobs.llamafactory import DATASET_INFO, dataset_info
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 KEPT = ("saves", "llamaboard_config")
 """Folders where LLaMA Board looks for them: what was trained, and settings that people saved."""
+_SCRIPT = "board.py"
+"""What `llamafactory-cli webui` does, with a page that asks nobody else."""
 _SETTINGS = "llamaboard_cache/user_config.yaml"
 
 
@@ -42,7 +45,7 @@ def board_launch(project: Project, name: str, run_id: str, context: LaunchContex
         "GRADIO_TEMP_DIR": f"{CACHE}/gradio",
     }
     work = Work(
-        command=("llamafactory-cli", "webui"),
+        command=("python3", f"{RUN}/{_SCRIPT}"),
         environment=merge_environment(name, ours | device, job.env),
         mounts=(*_inputs(place, job), *(Mount(kept[to], f"{RUN}/{to}", read_only=False) for to in KEPT)),
         gpus=gpus,
@@ -73,4 +76,9 @@ def _inputs(place: Place, job: BoardJob) -> tuple[Mount, ...]:
 def _files(project: Project, job: BoardJob) -> tuple[LaunchFile, ...]:
     datasets = {dataset: project.datasets[dataset] for dataset in job.datasets}
     settings = render("llamafactory/board.yaml.j2", {"path": f"{MODELS}/{job.models[0]}"})
-    return LaunchFile(f"data/{DATASET_INFO}", dataset_info(datasets)), LaunchFile(_SETTINGS, settings)
+    script = (data_folder("templates") / "llamafactory" / _SCRIPT).read_text(encoding="utf-8")
+    return (
+        LaunchFile(f"data/{DATASET_INFO}", dataset_info(datasets)),
+        LaunchFile(_SETTINGS, settings),
+        LaunchFile(_SCRIPT, script),
+    )

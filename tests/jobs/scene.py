@@ -91,7 +91,7 @@ def scene_beside(crossed: Journey, folder: Path) -> Scene:
     made["datasets"] = {**made["datasets"], **write_datasets(folder)}
     definition.write_text(yaml.safe_dump(made, allow_unicode=True), encoding="utf-8")
     journey = Journey(folder, crossed.lab, crossed.environment)
-    journey.kit("lock", "--offline")
+    journey.kit("lock")
     journey.kit("bundle")
     journey.kit("ship")
     return Scene(journey, root, port)

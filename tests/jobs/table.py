@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.jobs import trainings
+from tests.jobs import trainings, windows
 
-ROWS = (*trainings.ROWS,)
+ROWS = (*trainings.ROWS, *windows.ROWS)

@@ -32,6 +32,8 @@ NEEDED: Mapping[str, str] = {
     "busybox": "busybox-static",
 }
 """Program and the package that brings it."""
+BROWSERS = ("chromium", "google-chrome", "chromium-browser")
+"""Any of them shows what a board looks like; Debian's is installed where there is none."""
 KEYRINGS = Path("/usr/share/keyrings")
 APT_LOCK = Path("/run/lock/kit-lab-apt.lock")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -41,6 +43,8 @@ NO_SERVICES = Path("/usr/sbin/policy-rc.d")
 def missing_packages() -> tuple[str, ...]:
     """Return the packages that are not there, sorted."""
     found = {package for program, package in NEEDED.items() if not shutil.which(program, path=SYSTEM_PATH)}
+    if not any(shutil.which(program, path=SYSTEM_PATH) for program in BROWSERS):
+        found.add("chromium")
     if not any(KEYRINGS.glob("debian-archive-keyring.*")):
         found.add("debian-archive-keyring")
     return tuple(sorted(found))

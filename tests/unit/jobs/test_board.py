@@ -41,7 +41,7 @@ def test_it_finds_models_and_datasets() -> None:
     settings = yaml.safe_load(file_of(share, "llamaboard_cache/user_config.yaml"))
     assert settings["last_model"] == "Custom"
     assert settings["path_dict"] == {"Custom": "/kit/models/tiny"}
-    assert words_of(share) == ["llamafactory-cli", "webui"]
+    assert words_of(share) == ["python3", "/kit/run/board.py"]
     assert trees_of(parse_project(_made()), "board") == (("model", "tiny"), ("dataset", "questions"))
 
 
