@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 OfflineOption = Annotated[
     bool, typer.Option("--offline", help="Ask no host; take them to be as kit.yaml says.")
 ]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Of a training: go on from its last whole checkpoint.")
+]
 DetachOption = Annotated[bool, typer.Option("--detach", "-d", help="Return once it has started.")]
 TimeoutOption = Annotated[float, typer.Option("--timeout", help="Seconds until a served model must work.")]
 AllOption = Annotated[bool, typer.Option("--all", help="End every job.")]
@@ -57,6 +60,7 @@ def up(
     file: File = DEFAULT_FILE,
     bundle: Bundle = None,
     detach: DetachOption = False,
+    resume: ResumeOption = False,
     timeout: TimeoutOption = 1800.0,
     as_json: Json = False,
     dry_run: DryRun = False,
@@ -65,7 +69,9 @@ def up(
     from kit.run.up import UpRequest, up
     from kit.workflow.check_inputs import check_job_inputs
 
-    request = UpRequest(job, secrets.token_hex(2), dry_run=dry_run, detach=detach, timeout=timeout)
+    request = UpRequest(
+        job, secrets.token_hex(2), dry_run=dry_run, detach=detach, resume=resume, timeout=timeout
+    )
     loaded = open_project(file)
     manifest = local_manifest(file, bundle)
     with shown_progress() as progress, asking_toolbox(progress) as toolbox:

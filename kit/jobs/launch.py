@@ -56,6 +56,16 @@ class ModelSource:
 
 
 @dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """From what a training goes on."""
+
+    checkpoint: str
+    """Name of the folder under `resume` in the run's folder."""
+    adapter_only: bool = False
+    """Its weights are trained on, and everything else begins anew."""
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchContext:
     """What a launch depends on beside kit.yaml: the bundle and the hosts as they are."""
 
@@ -70,6 +80,8 @@ class LaunchContext:
     """
     routes: Mapping[str, Route] = field(default_factory=dict)
     """Host name -> its route to the master (`kit.jobs.network.route_argv`), where it was asked for."""
+    resume: ResumePoint | None = None
+    """None for a training that begins anew, and for other jobs."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """A file that a job of kit.yaml names -> what stands in it."""
 

@@ -11,14 +11,14 @@ from kit.jobs.holdings import meeting_port, place_gpus
 from kit.jobs.launch import HostLaunch, Launch, LaunchFile
 from kit.jobs.llamafactory import DATASET_INFO, arguments_yaml, dataset_info
 from kit.jobs.network import Route, socket_environment, training_routes
-from kit.jobs.places import DATA, MODELS, OUT, RUN, Mount, dataset_folder, model_folder
+from kit.jobs.places import DATA, MODELS, OUT, RESUME, RUN, Mount, dataset_folder, model_folder
 from kit.jobs.share import Place, Work, host_launch, service_of
 from kit.jobs.train_arguments import check_template, own_train_arguments
 from kit.jobs.versions import has_gpus, pinned
 
 if TYPE_CHECKING:
     from kit.jobs.gpus import GpuRequest
-    from kit.jobs.launch import LaunchContext
+    from kit.jobs.launch import LaunchContext, ResumePoint
     from kit.project.job_model import TrainJob
     from kit.project.model import Project
 
@@ -40,7 +40,7 @@ def train_launch(project: Project, name: str, run_id: str, context: LaunchContex
     """Return the launch of a train job. Raises ConfigError or UnfitError."""
     job = cast("TrainJob", project.jobs[name])
     check_zero(name, job)
-    files = _files(project, name, job)
+    files = _files(project, name, job, context.resume)
     routes = training_routes(project, job.hosts, context)
     places = tuple(Place(project, name, run_id, host, context) for host in job.hosts)
     first = places[0]
@@ -49,10 +49,12 @@ def train_launch(project: Project, name: str, run_id: str, context: LaunchContex
     return Launch(job=name, kind=job.kind, run_id=run_id, hosts=shares, rank_zero=job.hosts[0])
 
 
-def _files(project: Project, name: str, job: TrainJob) -> tuple[LaunchFile, ...]:
+def _files(project: Project, name: str, job: TrainJob, resume: ResumePoint | None) -> tuple[LaunchFile, ...]:
     datasets = {dataset: project.datasets[dataset] for dataset in job.datasets}
     version = pinned(project, "llamafactory", f"jobs.{name}")
     arguments = train_arguments(name, job, gpus=has_gpus(project), version=version)
+    if resume is not None:
+        arguments |= _resume_arguments(resume)
     files = [
         LaunchFile(NAME_SERVICE, _FILES_ONLY),
         LaunchFile(FILE, arguments_yaml(name, arguments, version)),
@@ -98,6 +100,12 @@ def train_arguments(name: str, job: TrainJob, *, gpus: bool, version: str) -> di
     if job.zero is not None:
         owned["deepspeed"] = f"{RUN}/{DEEPSPEED}"
     return {**owned, **defaults, **own}
+
+
+def _resume_arguments(resume: ResumePoint) -> dict[str, Any]:
+    path = f"{RESUME}/{resume.checkpoint}"
+    # LLaMA-Factory goes on training an adapter that it is given, unless told to make a new one.
+    return {"adapter_name_or_path": path} if resume.adapter_only else {"resume_from_checkpoint": path}
 
 
 def _share(place: Place, routes: dict[str, Route], files: tuple[LaunchFile, ...], port: int) -> HostLaunch:
@@ -149,4 +157,10 @@ def _gpu_environment(place: Place) -> dict[str, str]:
 
 
 def _cpu_environment(place: Place) -> dict[str, str]:
-    return {"CUDA_VISIBLE_DEVICES": "", "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": str(place.facts.cores)}
+    return {
+        "CUDA_VISIBLE_DEVICES": "",
+        "DS_ACCELERATOR": "cpu",
+        # accelerate would say `cpu:0`, where PyTorch cannot load the optimizer of a checkpoint to.
+        "ACCELERATE_TORCH_DEVICE": "cpu",
+        "OMP_NUM_THREADS": str(place.facts.cores),
+    }

@@ -12,8 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kit.bundle.manifest import File
 from kit.errors import JobError
 from kit.jobs.launch import LaunchFile
+from kit.run.checkpoint_files import (
+    hash_checkpoint,
+    link_checkpoint,
+    list_checkpoints,
+    take_checkpoint,
+)
 from kit.run.finish_run import LOGS, finish_run, usable_artifact
 from kit.run.last_lines import read_last_lines
 from kit.run.read_run import list_files
@@ -188,7 +195,41 @@ def take(request: Request, stdin: BinaryIO) -> Result:
     return {"run_id": taken.run_id}
 
 
+def checkpoints(request: Request, engine: Engine, emit: Emit) -> Result:
+    """List the checkpoints that a training's runs left here."""
+    del engine, emit
+    return {"runs": list_checkpoints(_store(request), request["job"])}
+
+
+def hash_files(request: Request, engine: Engine, emit: Emit) -> Result:
+    """Tell the digests of a checkpoint's files."""
+    del engine, emit
+    files = hash_checkpoint(_store(request), **_of(request, "job", "run_id", "step", "paths"))
+    return {"files": [asdict(file) for file in files]}
+
+
+def link(request: Request, engine: Engine, emit: Emit) -> Result:
+    """Lay out, for a run that goes on from a checkpoint, those of its files that are here."""
+    del engine, emit
+    link_checkpoint(_store(request), **_of(request, "job", "run_id", "source", "step", "paths"))
+    return {}
+
+
+def take_files(request: Request, stdin: BinaryIO) -> Result:
+    """Take in files of a checkpoint that other hosts have."""
+    files = [File(file["path"], file["digest"], file["size"]) for file in request["files"]]
+    take_checkpoint(_store(request), **_of(request, "job", "run_id", "step"), files=files, stdin=stdin)
+    return {}
+
+
+def _of(request: Request, *names: str) -> dict[str, Any]:
+    return {name: request[name] for name in names}
+
+
 WORK: Mapping[str, Callable[[Request, Engine, Emit], Result]] = {
+    "checkpoints": checkpoints,
+    "hash_checkpoint": hash_files,
+    "link_checkpoint": link,
     "made_here": made_here,
     "survey": survey,
     "write_run": write_run,
@@ -199,5 +240,5 @@ WORK: Mapping[str, Callable[[Request, Engine, Emit], Result]] = {
     "ask": ask,
 }
 
-FED: Mapping[str, Callable[[Request, BinaryIO], Result]] = {"take_made": take}
+FED: Mapping[str, Callable[[Request, BinaryIO], Result]] = {"take_made": take, "take_checkpoint": take_files}
 """Verbs whose request is followed by bytes."""

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
-from queue import Full, Queue
+from functools import partial
 from typing import TYPE_CHECKING
 
-from kit.errors import TransferError, UnfitError, VerificationError
-from kit.run import commands
+from kit.errors import UnfitError
 from kit.run.fleet import each
+from kit.run.read_across import Reading
 from kit.run.record import RunRecord, record_document
 from kit.run.see_through import hashing_listener
 from kit.run.take_made import CARRIED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from kit.bundle.manifest import File
     from kit.progress import Progress
     from kit.run.machine import Machine
-
-_AHEAD = 64
-"""Chunks read from the one host while the other has not taken them yet."""
-_SECONDS_TO_NOTICE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +32,12 @@ class Carry:
     def files(self) -> tuple[File, ...]:
         """What goes."""
         return self.record.artifact.files if self.record.artifact else ()
+
+    @property
+    def folder(self) -> str:
+        """Where they lie, below the host's root."""
+        path = self.record.artifact.path if self.record.artifact else ""
+        return f"runs/{self.record.job}/{self.record.run_id}/{path}"
 
     @property
     def shown(self) -> Carried:
@@ -104,80 +103,9 @@ def carry_made(carry: Carry, progress: Progress) -> None:
     here = {str(path): int(size) for path, size in found["here"].items()}
     wanted = tuple((file, here.get(file.path, 0)) for file in carry.files)
     progress.start(task, sum(file.size - start for file, start in wanted))
-    reading = _Reading(carry, wanted, lambda amount: progress.advance(task, amount))
+    advance = partial(progress.advance, task)
+    reading = Reading(carry.source, carry.target.name, carry.folder, wanted, advance)
     carry.target.feed(
         "take_made", reading.chunks(), record=document, host=carry.target.name, here=found["here"]
     )
     progress.finish(task)
-
-
-class _Reading:
-    """Reads files of the source in a thread of its own, while the target takes what was read."""
-
-    def __init__(
-        self, carry: Carry, wanted: tuple[tuple[File, int], ...], advance: Callable[[int], None]
-    ) -> None:
-        self._carry = carry
-        self._wanted = wanted
-        self._advance = advance
-        self._queue: Queue[bytes | BaseException | None] = Queue(_AHEAD)
-        self._over = threading.Event()
-
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the bytes of all files, one after the other; raises what the reading fails with."""
-        threading.Thread(target=self._read_all, daemon=True).start()
-        try:
-            while (item := self._queue.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                self._advance(len(item))
-                yield item
-        finally:
-            self._over.set()
-
-    def _read_all(self) -> None:
-        try:
-            for file, start in self._wanted:
-                if start < file.size:
-                    self._read(file, start)
-            self._put(None)
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-            self._put(error)
-
-    def _read(self, file: File, start: int) -> None:
-        machine, record = self._carry.source, self._carry.record
-        folder = record.artifact.path if record.artifact else ""
-        path = f"{machine.spec.root}/runs/{record.job}/{record.run_id}/{folder}/{file.path}"
-        read = start
-
-        def take(chunk: bytes) -> None:
-            nonlocal read
-            read += len(chunk)
-            if read > file.size:
-                raise _changed(machine.name, path, f"more than its {file.size} bytes")
-            self._put(chunk)
-
-        done = machine.host.receive(commands.print_rest(path, start), take)
-        if done.status != 0:
-            why = done.stderr.decode("utf-8", "replace").strip() or f"status {done.status}"
-            raise TransferError("cannot be read", where=f"{machine.name}:{path}", why=why)
-        if read != file.size:
-            raise _changed(machine.name, path, f"{read} bytes, recorded {file.size}")
-
-    def _put(self, item: bytes | BaseException | None) -> None:
-        while not self._over.is_set():
-            try:
-                self._queue.put(item, timeout=_SECONDS_TO_NOTICE)
-            except Full:
-                continue
-            return
-        raise TransferError("nobody takes it any more", where=self._carry.target.name)
-
-
-def _changed(host: str, path: str, why: str) -> VerificationError:
-    return VerificationError(
-        "the file is not the one that was recorded",
-        where=f"{host}:{path}",
-        why=why,
-        fix="it changed on the host after its run; run the job again",
-    )

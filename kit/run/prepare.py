@@ -15,6 +15,7 @@ from kit.run.fleet import each
 from kit.run.images import check_image
 from kit.run.model_tokens import check_template_there
 from kit.run.needs import find_job, makers_of
+from kit.run.resume import resume_notes, resume_point, resumed_sources, seek_checkpoint
 from kit.run.routes import ask_way
 from kit.run.seek_made import seek_made
 from kit.run.seen_run import SeenRun, seen_runs
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kit.jobs.network import Route
     from kit.project.model import Project
     from kit.run.carry import Carry
+    from kit.run.choose_checkpoint import Resume
     from kit.run.machine import Machine
     from kit.run.record import RunRecord
 
@@ -50,6 +52,8 @@ class Prepared:
     carries: tuple[Carry, ...] = ()
     """What earlier jobs made on other hosts, to be brought before the start."""
     notes: tuple[str, ...] = ()
+    resume: Resume | None = None
+    """What a training goes on from."""
 
     @property
     def running(self) -> tuple[SeenRun, ...]:
@@ -72,11 +76,13 @@ def prepare(  # noqa: PLR0913 - what is known before its hosts are asked
     *,
     others: Mapping[str, Machine | KitError] = MappingProxyType({}),
     secrets: Mapping[str, str] = MappingProxyType({}),
+    goes_on: bool = False,
 ) -> Prepared:
     """Look at the job's hosts and return what would be launched.
 
     `others` are the hosts beside the job's own that hold what it uses, or why they cannot be asked;
-    `secrets` what stands in the files of keys and certificates that the job names.
+    `secrets` what stands in the files of keys and certificates that the job names. A training that
+    `goes_on` does so from its last whole checkpoint.
     Raises ConfigError for what kit.yaml asks in vain, UnfitError when something is missing on a
     host, VerificationError when an image or an artifact is not what its record says.
     """
@@ -89,21 +95,24 @@ def prepare(  # noqa: PLR0913 - what is known before its hosts are asked
     notes = check_template_there(project, job, next(iter(machines.values())))
     made = {host: found["made"] for host, found in surveys.items()}
     sought = seek_made(project, makers, machines, made, others)
+    resume = seek_checkpoint(project, job, machines) if goes_on else None
     context = LaunchContext(
         images={image.name: image.identity_tag for image in manifest.images},
         facts={host: machine.facts for host, machine in machines.items()},
         sources=sought.sources,
         routes=_routes(project, machines),
         secrets=secrets,
+        resume=resume_point(resume) if resume else None,
     )
     launch = make_launch(project, job, run_id, context)
     return Prepared(
         machines=machines,
         launch=launch,
-        records=describe(launch, sought.sources),
+        records=describe(launch, {**sought.sources, **resumed_sources(job, resume, machines)}),
         open_runs={host: seen_runs(found["runs"], host) for host, found in surveys.items()},
         carries=sought.carries,
-        notes=(*notes, *sought.notes),
+        notes=(*notes, *sought.notes, *resume_notes(resume)),
+        resume=resume,
     )
 
 

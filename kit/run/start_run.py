@@ -9,12 +9,14 @@ from kit.errors import EngineError, KitError, UnfitError
 from kit.run import commands
 from kit.run.fleet import each, try_each
 from kit.run.record import FAILED, record_document
+from kit.run.resume import place_checkpoint
 from kit.run.start_complaints import hint_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kit.jobs.launch import HostLaunch
+    from kit.progress import Progress
     from kit.run.machine import Machine
     from kit.run.prepare import Prepared
     from kit.run.record import RunRecord
@@ -23,7 +25,7 @@ _SHOWN = 2000
 """Characters of compose's complaint that are shown."""
 
 
-def start_run(prepared: Prepared) -> None:
+def start_run(prepared: Prepared, progress: Progress) -> None:
     """Lay out the run on every host, then start it everywhere.
 
     When it does not start on one host, what started elsewhere is taken down again and the run is
@@ -33,6 +35,11 @@ def start_run(prepared: Prepared) -> None:
     names = tuple(shares)
     each(names, lambda host: _clear(prepared, prepared.machines[host], shares[host]))
     each(names, lambda host: _write(prepared.machines[host], shares[host], prepared.records[host]))
+    try:
+        place_checkpoint(prepared, progress)
+    except KitError:
+        try_each(names, lambda host: _record_failure(prepared.machines[host], prepared.records[host]))
+        raise
     _, failures = try_each(names, lambda host: _compose_up(prepared.machines[host], shares[host]))
     for failure in failures.values():
         take_down(prepared.machines, shares)

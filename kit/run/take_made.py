@@ -93,7 +93,7 @@ def take_made(
     artifact, draft = _artifact(record), _draft(store, record)
     with writing(draft), _alone(draft):
         for file in artifact.files:
-            _take(draft / file.path, file, int(here.get(file.path, 0)), stdin)
+            take_file(draft / file.path, file, int(here.get(file.path, 0)), stdin)
         shutil.rmtree(whole := draft.with_name(CARRIED), ignore_errors=True)
         draft.rename(whole)
         sync_folder(whole.parent)
@@ -119,7 +119,8 @@ def _alone(draft: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _take(path: Path, file: File, start: int, stdin: BinaryIO) -> None:
+def take_file(path: Path, file: File, start: int, stdin: BinaryIO) -> None:
+    """Take a file's bytes from `start` on, and prove the whole of it. Raises as `take_made` does."""
     if start == file.size and path.is_file():
         return  # proven by parts_here
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kit.errors import UnfitError
 from kit.jobs.check_arguments import unchecked
 from kit.jobs.job_rules import check_job
 from kit.run.access import Access, read_access
 from kit.run.carry import carry_all
+from kit.run.checkpoint_files import checkpoint_name
 from kit.run.curve import logged_points
 from kit.run.describe_run import make_run_id
 from kit.run.endpoint import Endpoint, reachable_address
@@ -59,6 +60,8 @@ class UpRequest:
     dry_run: bool = False
     detach: bool = False
     """Return when it has started, and do not wait until it works or ends."""
+    resume: bool = False
+    """A training goes on from its last whole checkpoint."""
     timeout: float = 1800.0
     """Seconds that a serve or data job may take until it works."""
 
@@ -94,6 +97,10 @@ class UpResult:
     """Its folder there."""
     made_bytes: int | None = None
     made_files: int | None = None
+    resumed_from: str | None = None
+    """`RUN/checkpoint-STEP` that a training went on from."""
+    resumed_adapter_only: bool | None = None
+    """Its optimizer, schedule and order of the data began anew."""
     carried: tuple[Carried, ...] = ()
     """What earlier jobs made on other hosts, and was or would be brought for this one."""
     plan: tuple[PlannedHost, ...] = ()
@@ -149,7 +156,16 @@ def _prepare_fit(  # noqa: PLR0913, PLR0917 - what up was told, and what it foun
     for warning in require_fit_hosts(project, request.job, facts):
         progress.note(f"{warning.host}: {warning.text}; {warning.fix}")
     bundle = manifest or next(iter(machines.values())).shipped
-    prepared = prepare(project, request.job, bundle, machines, run_id, others=others, secrets=access.secrets)
+    prepared = prepare(
+        project,
+        request.job,
+        bundle,
+        machines,
+        run_id,
+        others=others,
+        secrets=access.secrets,
+        goes_on=request.resume,
+    )
     for note in prepared.notes:
         progress.note(note)
     if not (request.dry_run or prepared.running):
@@ -168,7 +184,7 @@ def _act(
     if not again:
         _refuse_running(prepared)
         carry_all(prepared.carries, progress)
-        start_run(prepared)
+        start_run(prepared, progress)
     if request.detach:
         return _result(prepared, RUNNING if again else STARTED, again=again)
     if launch.kind in SERVING:
@@ -204,7 +220,15 @@ def _result(prepared: Prepared, state: str, *, again: bool = False) -> UpResult:
         served_name=launch.served_name or None,
         carried=() if again else tuple(carry.shown for carry in prepared.carries),
         adapters=launch.adapters,
+        **_resumed(prepared),
     )
+
+
+def _resumed(prepared: Prepared) -> dict[str, Any]:
+    if (resume := prepared.resume) is None:
+        return {}
+    name = f"{resume.run_id}/{checkpoint_name(resume.step)}"
+    return {"resumed_from": name, "resumed_adapter_only": resume.adapter_only}
 
 
 def _with_artifact(result: UpResult, record: RunRecord, machines: Mapping[str, Machine]) -> UpResult:

@@ -29,7 +29,7 @@ _COLUMNS: dict[str, dict[str, Any]] = {
     },
     "verdicts": {"columns": {"prompt": "instruction", "response": "output", "kto_tag": "label"}},
 }
-OF_STAGE = {"pt": "prose", "sft": "sums", "rm": "pairs", "dpo": "pairs", "kto": "verdicts", "ppo": "sums"}
+OF_STAGE = {"pt": "prose", "sft": "sums", "rm": "pairs", "dpo": "pairs", "kto": "verdicts"}
 """Stage → the dataset that suits it."""
 
 

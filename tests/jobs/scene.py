@@ -13,7 +13,7 @@ import yaml
 
 from tests.e2e.demo import cross
 from tests.e2e.journey import REPOSITORY, Journey, demo_journey
-from tests.jobs.data import write_datasets
+from tests.jobs.data import OF_STAGE, write_datasets
 from tests.lab import Lab
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 PROJECT, ROOT, PORT = "KIT_JOBS_PROJECT", "KIT_JOBS_ROOT", "KIT_JOBS_PORT"
 """Variables: a folder with a kit.yaml whose bundle was shipped to the lab; `root` there; a port."""
+READY = "KIT_JOBS_READY"
+"""Set: what an earlier run shipped is there still, and nothing of it has changed."""
+FOLDER = REPOSITORY / "build" / "jobs-project"
 HOSTS = ("gpu1", "gpu2")
 
 
@@ -69,11 +72,11 @@ def jobs_scene() -> Iterator[Scene]:
     if shared:
         lab = Lab(HOSTS)
         chosen = {**os.environ}
-        yield scene_beside(Journey(Path(shared), lab, chosen), REPOSITORY / "build" / "jobs-project")
+        yield scene_beside(Journey(Path(shared), lab, chosen), FOLDER)
         return
     with demo_journey() as journey:
         cross(journey)
-        yield scene_beside(journey, REPOSITORY / "build" / "jobs-project")
+        yield scene_beside(journey, FOLDER)
 
 
 def scene_beside(crossed: Journey, folder: Path) -> Scene:
@@ -82,6 +85,9 @@ def scene_beside(crossed: Journey, folder: Path) -> Scene:
     Its root on the hosts is another one; engines hold the images already, so it is there within seconds.
     """
     root, port = os.environ.get(ROOT, "/aisys/jobs"), int(os.environ.get(PORT, "11000"))
+    journey = Journey(folder, crossed.lab, crossed.environment)
+    if os.environ.get(READY) and (folder / "bundle").exists():
+        return Scene(journey, root, port)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(crossed.folder, folder, copy_function=_link, symlinks=True)
     definition = folder / "kit.yaml"
@@ -89,8 +95,11 @@ def scene_beside(crossed: Journey, folder: Path) -> Scene:
     definition.unlink()
     made["hosts"] = {name: {**host, "root": root} for name, host in made["hosts"].items() if name in HOSTS}
     made["datasets"] = {**made["datasets"], **write_datasets(folder)}
+    # A host gets what its jobs name.
+    train = {"kind": "train", "model": "tiny", "template": "chatml", "hosts": list(HOSTS)}
+    for stage, dataset in OF_STAGE.items():
+        made["jobs"][f"reads-{dataset}"] = {**train, "datasets": [dataset], "args": {"stage": stage}}
     definition.write_text(yaml.safe_dump(made, allow_unicode=True), encoding="utf-8")
-    journey = Journey(folder, crossed.lab, crossed.environment)
     journey.kit("lock")
     journey.kit("bundle")
     journey.kit("ship")

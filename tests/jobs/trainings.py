@@ -43,7 +43,7 @@ def training(stage: str, method: str, args: Mapping[str, Any] | None = None, **k
     return {
         "kind": "train",
         "model": "tiny",
-        "datasets": [OF_STAGE[named]],
+        "datasets": [OF_STAGE.get(named, "prose")],
         "hosts": ["gpu1", "gpu2"],
         "template": "chatml",
         "zero": None,
