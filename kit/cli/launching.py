@@ -12,7 +12,7 @@ from kit.cli.logins import asking_toolbox
 from kit.cli.opening import local_manifest, open_project
 from kit.cli.options import DEFAULT_FILE, Bundle, DryRun, File, HostNames, Json, complete_job
 from kit.cli.options import JobName as Job
-from kit.cli.output import bytes_text, show, shown_progress
+from kit.cli.output import bytes_text, show, shown_progress, table
 
 if TYPE_CHECKING:
     from kit.run.down import DownResult
@@ -124,6 +124,8 @@ def _done_lines(result: UpResult) -> Iterator[str]:
         yield from plot_lines([result.losses])
     if result.first_loss is not None and result.last_loss is not None:
         yield f"loss: first {result.first_loss:.4g}, last {result.last_loss:.4g}, after {result.steps} steps"
+    if result.table:
+        yield from table(result.table[0], result.table[1:])
     if result.made_at:
         size = bytes_text(result.made_bytes or 0)
         yield f"made {result.made_files} files, {size}: {result.made_on}:{result.made_at}"

@@ -10,6 +10,7 @@ from kit.jobs.adapters import check_adapters
 from kit.jobs.argument_table import Known, Table, known_arguments
 from kit.jobs.argument_value import wrong_value
 from kit.jobs.arguments import own_arguments
+from kit.jobs.asking import chosen_models, own_body
 from kit.jobs.data_forms import check_data_forms
 from kit.jobs.export import OWNED as EXPORT_OWNED
 from kit.jobs.holdings import check_gpus_key
@@ -18,7 +19,7 @@ from kit.jobs.talk import OWNED as TALK_OWNED
 from kit.jobs.train_arguments import own_train_arguments
 from kit.jobs.train_combinations import Asked, check_combinations
 from kit.jobs.versions import has_gpus, version_of
-from kit.project.job_model import ExportJob, ServeJob, TalkJob, TrainJob
+from kit.project.job_model import EvalJob, ExportJob, InferJob, ServeJob, TalkJob, TrainJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,6 +91,9 @@ def _own(project: Project, name: str) -> None:
         own_arguments(name, job.args, OWNED_FLAGS)
     elif isinstance(job, TalkJob):
         own_arguments(name, job.args, TALK_OWNED)
+    elif isinstance(job, InferJob | EvalJob):
+        own_body(name, job)
+        chosen_models(project, name, job)
 
 
 def _errors(project: Project, name: str, known: Known, table: Table) -> Iterator[ConfigError]:

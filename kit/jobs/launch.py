@@ -66,6 +66,21 @@ class ResumePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedEndpoint:
+    """Where a serve job answers."""
+
+    host: str
+    port: int
+    bind: str
+    identity: str = ""
+    """Differs when another model, or the same one in another way, is served under the same name."""
+    api_key: str = field(default="", repr=False)
+    tls: bool = False
+    certificate: str = field(default="", repr=False)
+    """The one that it must show, PEM."""
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchContext:
     """What a launch depends on beside kit.yaml: the bundle and the hosts as they are."""
 
@@ -82,6 +97,8 @@ class LaunchContext:
     """Host name -> its route to the master (`kit.jobs.network.route_argv`), where it was asked for."""
     resume: ResumePoint | None = None
     """None for a training that begins anew, and for other jobs."""
+    endpoints: Mapping[str, ServedEndpoint] = field(default_factory=dict)
+    """Serve job -> where it answers, for jobs that ask it."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """A file that a job of kit.yaml names -> what stands in it."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError, UnfitError
 from kit.jobs.api import api_launch
+from kit.jobs.asking import asking_launch
 from kit.jobs.board import board_launch
 from kit.jobs.data import data_launch
 from kit.jobs.export import export_launch
@@ -29,6 +30,8 @@ LAUNCHES: dict[str, Callable[[Project, str, str, LaunchContext], Launch]] = {
     "api": api_launch,
     "board": board_launch,
     "data": data_launch,
+    "infer": asking_launch,
+    "eval": asking_launch,
 }
 """Kind of job → what makes its launch."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from kit.project.section import Port, Section, SomeGpus
 
@@ -135,7 +135,47 @@ class BoardJob(GpuJob):
     port: Port = 7860
 
 
+class AskingJob(JobBase):
+    """Puts the rows of a dataset to what is served; runs where that is, unless `hosts` says otherwise."""
+
+    dataset: str
+    system: str | None = None
+    """In place of what the dataset itself tells the model beforehand."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    temperature: float = Field(default=0.0, ge=0)
+    concurrency: int = Field(default=8, ge=1, le=512)
+    """Questions under way at the same time."""
+    limit: int | None = Field(default=None, ge=1)
+    """Only the first rows."""
+    args: Mapping[str, Any] = {}
+    """More of each request's body: `top_p`, `stop`, `chat_template_kwargs` …"""
+
+
+class InferJob(AskingJob):
+    """A served model's answer to every row of a dataset."""
+
+    kind: Literal["infer"]
+    through: str
+    """A serve or api job that runs."""
+    model: str | None = None
+    """A name that it serves; otherwise its model's."""
+
+
+def _as_names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+class EvalJob(AskingJob):
+    """The answers of several models to the same rows, side by side, with BLEU and ROUGE."""
+
+    kind: Literal["eval"]
+    through: Annotated[tuple[str, ...], BeforeValidator(_as_names)] = Field(min_length=1)
+    """Serve or api jobs that run; the others are held against the first one's model."""
+    models: tuple[str, ...] = ()
+    """Names that they serve, in the order of the columns; all when left out."""
+
+
 Job = Annotated[
-    TrainJob | ExportJob | ServeJob | ProxyJob | DataJob | ApiJob | BoardJob,
+    TrainJob | ExportJob | ServeJob | ProxyJob | DataJob | ApiJob | BoardJob | InferJob | EvalJob,
     Field(discriminator="kind"),
 ]

@@ -6,7 +6,20 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import get_args
 
-from kit.project.job_model import BoardJob, DataJob, ExportJob, Job, ProxyJob, ServeJob, TalkJob, TrainJob
+from kit.project.job_model import (
+    ApiJob,
+    AskingJob,
+    BoardJob,
+    DataJob,
+    EvalJob,
+    ExportJob,
+    InferJob,
+    Job,
+    ProxyJob,
+    ServeJob,
+    TalkJob,
+    TrainJob,
+)
 from kit.project.model import NamedImage, OwnImage, Project
 from kit.project.requirement import distribution_name
 
@@ -24,7 +37,13 @@ def _unknown(key: str, what: str, name: str, known: tuple[str, ...]) -> Iterator
         yield key, f"no {what} named {name!r}; {nearest(name, known)}"
 
 
-def _image_of(job: Job) -> str:
+def _image_of(project: Project, job: Job) -> str:
+    if isinstance(job, InferJob):
+        # Where the endpoint is, its image is; what asks it needs no more than Python.
+        through = project.jobs.get(job.through)
+        if isinstance(through, ProxyJob):
+            through = project.jobs.get(through.to[0])
+        return _image_of(project, through) if isinstance(through, ServeJob | ApiJob) else "serve"
     if isinstance(job, ServeJob):
         return "serve" if job.engine == "vllm" else "serve-sglang"
     if isinstance(job, ProxyJob):
@@ -34,7 +53,7 @@ def _image_of(job: Job) -> str:
 
 def image_of(project: Project, job_name: str) -> str:
     """Return the name of the image that the job runs in."""
-    return _image_of(project.jobs[job_name])
+    return _image_of(project, project.jobs[job_name])
 
 
 def hosts_of(project: Project, job_name: str) -> tuple[str, ...]:
@@ -42,7 +61,28 @@ def hosts_of(project: Project, job_name: str) -> tuple[str, ...]:
     job = project.jobs[job_name]
     if job.hosts:
         return job.hosts
+    if isinstance(job, AskingJob):
+        return hosts_of(project, throughs_of(job)[0])[:1]
     return project.jobs[job.from_].hosts[:1] if isinstance(job, ExportJob) else ()
+
+
+def throughs_of(job: Job) -> tuple[str, ...]:
+    """Return the jobs whose endpoints a job asks."""
+    if isinstance(job, InferJob):
+        return (job.through,)
+    return job.through if isinstance(job, EvalJob) else ()
+
+
+def served_names(project: Project, name: str) -> tuple[str, ...]:
+    """Return the names that a serve, api or proxy job answers to in requests, its model's first."""
+    job = project.jobs[name]
+    if isinstance(job, ProxyJob):
+        # An adapter can be asked for where every replica has it.
+        first, *others = (served_names(project, replica) for replica in job.to)
+        return tuple(model for model in first if all(model in other for other in others))
+    if isinstance(job, ApiJob):
+        return (job.served_name or job.model or job.from_ or "",)
+    return (job.served_name or job.model, *job.adapters) if isinstance(job, ServeJob) else ()
 
 
 def complaints(project: Project) -> Iterator[tuple[str, str]]:
@@ -51,8 +91,8 @@ def complaints(project: Project) -> Iterator[tuple[str, str]]:
         key = f"jobs.{name}"
         yield from _every(f"{key}.hosts", "host", job.hosts, tuple(project.hosts))
         yield from _job_complaints(project, key, job)
-        if _image_of(job) not in project.images:
-            yield "images", f"job {name!r} needs the image {_image_of(job)!r}; add it to images"
+        if (image := _image_of(project, job)) not in project.images:
+            yield "images", f"job {name!r} needs the image {image!r}; add it to images"
     yield from _image_complaints(project)
     yield from _package_complaints(project)
 
@@ -77,6 +117,12 @@ def _job_complaints(project: Project, key: str, job: Job) -> Iterator[tuple[str,
         yield from _talk_complaints(key, job, (*project.models, *exports), trains)
     elif isinstance(job, ProxyJob):
         yield from _proxy_complaints(project, key, job)
+    elif isinstance(job, InferJob | EvalJob):
+        serving = tuple(
+            n for n, other in project.jobs.items() if isinstance(other, ServeJob | ApiJob | ProxyJob)
+        )
+        yield from _unknown(f"{key}.dataset", "dataset", job.dataset, tuple(project.datasets))
+        yield from _every(f"{key}.through", "serve, api or proxy job", throughs_of(job), serving)
     elif isinstance(job, BoardJob):
         yield from _every(f"{key}.models", "model", job.models, tuple(project.models))
         yield from _every(f"{key}.datasets", "dataset", job.datasets, tuple(project.datasets))

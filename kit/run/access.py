@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError
 from kit.project.job_model import ApiJob, ProxyJob, ServeJob
+from kit.project.references import throughs_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +35,8 @@ class Access:
     """Its own certificate, PEM; empty when it speaks plain HTTP."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """A file, as kit.yaml names it → what stands in it."""
+    doors: Mapping[str, Access] = field(default_factory=dict, repr=False)
+    """A job whose endpoint this one asks → what opens that."""
 
 
 def _tls_of(project: Project, name: str) -> Tls | None:
@@ -82,7 +85,8 @@ def read_access(loaded: LoadedProject, name: str) -> Access:
         secrets[tls.cert] = _read(loaded, f"{where}.cert", tls.cert, private=False)
         secrets[tls.key] = _read(loaded, f"{where}.key", tls.key, private=True)
         certificate = _own_certificate(where, secrets[tls.cert], secrets[tls.key])
-    return Access(key, certificate, secrets)
+    doors = {through: read_access(loaded, through) for through in throughs_of(project.jobs[name])}
+    return Access(key, certificate, secrets, doors)
 
 
 def _read(loaded: LoadedProject, where: str, path: str, *, private: bool) -> str:

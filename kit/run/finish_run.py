@@ -5,6 +5,7 @@ Works on the host itself. Runs that end while nobody watches are recorded by who
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -33,8 +34,11 @@ OUT = "out"
 LOGS = "logs"
 LOG_LINES = 100_000
 """Most lines of a container's log that are kept with the run."""
-MAKERS = ("train", "export")
+MAKERS = ("train", "export", "infer", "eval")
 """Kinds of job whose run ends by itself and leaves something behind."""
+TABLE = "table.json"
+"""Where an infer or eval job leaves what is shown at its end."""
+_TABLE_LIMIT = 1 << 16
 _BYTES_BETWEEN_EVENTS = 32 << 20
 _INTERMEDIATE = "checkpoint-"
 
@@ -81,6 +85,7 @@ def finish_run(
         artifact=hash_artifact(folder / OUT, emit) if makes and state == DONE else None,
         adapter=read_adapter(folder / OUT) if makes and state == DONE else None,
         training=_training(folder / OUT) if makes and record.kind == "train" else None,
+        table=read_table(_text(folder / OUT / TABLE)) if makes and state == DONE else (),
     )
     store.save(finished)
     return finished
@@ -100,6 +105,15 @@ def _training(folder: Path) -> Training:
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def read_table(text: str) -> tuple[tuple[str, ...], ...]:
+    """Return the table in `table.json`, rows of text in an array; none when it is none or too large. Pure."""
+    try:
+        found = json.loads(text) if len(text) <= _TABLE_LIMIT else []
+        return tuple(tuple(map(str, row)) for row in found)
+    except (ValueError, TypeError):
+        return ()
 
 
 def made_files(folder: Path) -> Iterator[Path]:

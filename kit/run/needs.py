@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError
-from kit.project.job_model import ExportJob, ServeJob, TalkJob
-from kit.project.references import hosts_of, nearest
+from kit.project.job_model import ExportJob, ProxyJob, ServeJob, TalkJob
+from kit.project.references import hosts_of, nearest, throughs_of
 
 if TYPE_CHECKING:
     from kit.project.job_model import Job
@@ -37,7 +37,15 @@ def made_on(project: Project, maker: str) -> str:
     return hosts_of(project, maker)[0]
 
 
-def makers_elsewhere(project: Project, name: str) -> tuple[str, ...]:
-    """Return the hosts beside a job's own that hold what it uses."""
-    homes = dict.fromkeys(made_on(project, maker) for maker in makers_of(project, name))
+def asked_jobs(project: Project, name: str) -> tuple[str, ...]:
+    """Return the serving jobs that a job asks, and those behind them when they are proxies."""
+    throughs = throughs_of(find_job(project, name))
+    proxies = [job for job in map(project.jobs.get, throughs) if isinstance(job, ProxyJob)]
+    return tuple(dict.fromkeys((*throughs, *(replica for job in proxies for replica in job.to))))
+
+
+def hosts_beside(project: Project, name: str) -> tuple[str, ...]:
+    """Return the hosts beside a job's own that hold what it uses, or serve what it asks."""
+    used = (*makers_of(project, name), *asked_jobs(project, name))
+    homes = dict.fromkeys(made_on(project, maker) for maker in used)
     return tuple(home for home in homes if home not in hosts_of(project, name))

@@ -12,6 +12,7 @@ from kit.project.references import image_of
 from kit.run import commands
 from kit.run.access import secret_paths
 from kit.run.carry import carried_folder
+from kit.run.find_endpoints import assumed_endpoints
 from kit.run.needs import made_on, makers_of
 from kit.run.prepare import job_hosts
 from kit.run.redact import HIDDEN, redact_file
@@ -97,7 +98,9 @@ def plan_without_hosts(project: Project, job: str, manifest: Manifest | None) ->
     sources = {maker: _assumed_source(project, maker, hosts) for maker in makers_of(project, job)}
     # Nobody sees secrets in a plan, so nobody need read them.
     secrets = dict.fromkeys(secret_paths(project, job), HIDDEN)
-    launch = make_launch(project, job, OFFLINE_RUN, LaunchContext(tags, facts, sources, secrets=secrets))
+    endpoints = assumed_endpoints(project, job)
+    context = LaunchContext(tags, facts, sources, endpoints=endpoints, secrets=secrets)
+    launch = make_launch(project, job, OFFLINE_RUN, context)
     return plan_of(launch, facts)
 
 

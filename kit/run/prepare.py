@@ -10,7 +10,9 @@ from kit.errors import KitError, UnfitError
 from kit.jobs.launch import LaunchContext
 from kit.jobs.make_launch import make_launch
 from kit.project.references import hosts_of, image_of
+from kit.run.access import Access
 from kit.run.describe_run import describe
+from kit.run.find_endpoints import find_endpoints
 from kit.run.fleet import each
 from kit.run.images import check_image
 from kit.run.model_tokens import check_template_there
@@ -75,19 +77,19 @@ def prepare(  # noqa: PLR0913 - what is known before its hosts are asked
     run_id: str,
     *,
     others: Mapping[str, Machine | KitError] = MappingProxyType({}),
-    secrets: Mapping[str, str] = MappingProxyType({}),
+    access: Access | None = None,
     goes_on: bool = False,
 ) -> Prepared:
     """Look at the job's hosts and return what would be launched.
 
     `others` are the hosts beside the job's own that hold what it uses, or why they cannot be asked;
-    `secrets` what stands in the files of keys and certificates that the job names. A training that
-    `goes_on` does so from its last whole checkpoint.
+    `access` what stands in the files of keys and certificates that the job names, and opens what it asks.
+    A training that `goes_on` does so from its last whole checkpoint.
     Raises ConfigError for what kit.yaml asks in vain, UnfitError when something is missing on a
     host, VerificationError when an image or an artifact is not what its record says.
     """
     find_job(project, job)
-    makers = makers_of(project, job)
+    makers, access = makers_of(project, job), access or Access()
     _check_images(project, job, manifest, machines)
     trees = trees_in(manifest, Wanted((), trees_of(project, job)))
     surveys = each(tuple(machines), lambda host: _survey(machines[host], job, trees, makers))
@@ -97,11 +99,12 @@ def prepare(  # noqa: PLR0913 - what is known before its hosts are asked
     sought = seek_made(project, makers, machines, made, others)
     resume = seek_checkpoint(project, job, machines) if goes_on else None
     context = LaunchContext(
+        endpoints=find_endpoints(project, job, machines, others, access.doors),
         images={image.name: image.identity_tag for image in manifest.images},
         facts={host: machine.facts for host, machine in machines.items()},
         sources=sought.sources,
         routes=_routes(project, machines),
-        secrets=secrets,
+        secrets=access.secrets,
         resume=resume_point(resume) if resume else None,
     )
     launch = make_launch(project, job, run_id, context)

@@ -79,6 +79,8 @@ class RunRecord:
     """(job, folder) of what earlier jobs made and this run used."""
     artifact: Artifact | None = None
     training: Training | None = None
+    table: tuple[tuple[str, ...], ...] = ()
+    """What an infer or eval job found, to show; its first row names the columns."""
     carried_from: str = ""
     """The host that made the artifact, where it was brought from another one."""
     adapter: AdapterShape | None = None
@@ -116,6 +118,7 @@ def record_of(document: dict[str, Any], where: str) -> RunRecord:
         fields["artifact"] = _artifact(fields["artifact"])
         fields["training"] = _training(fields["training"])
         fields["adapter"] = AdapterShape(**fields["adapter"]) if fields.get("adapter") else None
+        fields["table"] = tuple(tuple(map(str, row)) for row in fields.get("table", ()))
         return RunRecord(**fields)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise VerificationError("not a run's record", where=where, why=str(error)) from error

@@ -17,7 +17,7 @@ from kit.run.endpoint import Endpoint, reachable_address
 from kit.run.fitness import require_fit_hosts, require_free_ports
 from kit.run.fleet import open_hosts, open_some_hosts
 from kit.run.machine import make_machines, make_some_machines
-from kit.run.needs import makers_elsewhere
+from kit.run.needs import hosts_beside
 from kit.run.plan import PlannedHost, plan_of
 from kit.run.prepare import job_hosts, prepare
 from kit.run.see_through import see_to_its_end
@@ -103,6 +103,8 @@ class UpResult:
     """Its optimizer, schedule and order of the data began anew."""
     carried: tuple[Carried, ...] = ()
     """What earlier jobs made on other hosts, and was or would be brought for this one."""
+    table: tuple[tuple[str, ...], ...] = ()
+    """What an infer or eval job found; the first row says what stands in each column."""
     plan: tuple[PlannedHost, ...] = ()
 
 
@@ -126,10 +128,10 @@ def up(
     if note := unchecked(loaded.project, request.job):
         progress.note(note)
     access = read_access(loaded, request.job)
-    makers = makers_elsewhere(loaded.project, request.job)
+    beside = hosts_beside(loaded.project, request.job)
     with (
         open_hosts(loaded, names, toolbox.connect) as hosts,
-        open_some_hosts(loaded, makers, toolbox.connect) as reached,
+        open_some_hosts(loaded, beside, toolbox.connect) as reached,
     ):
         progress.start(task := f"look at {', '.join(names)}")
         machines = make_machines(hosts, loaded.project.hosts, toolbox)
@@ -163,7 +165,7 @@ def _prepare_fit(  # noqa: PLR0913, PLR0917 - what up was told, and what it foun
         machines,
         run_id,
         others=others,
-        secrets=access.secrets,
+        access=access,
         goes_on=request.resume,
     )
     for note in prepared.notes:
@@ -241,6 +243,7 @@ def _with_artifact(result: UpResult, record: RunRecord, machines: Mapping[str, M
         machine = machines[record.host]
         folder = f"{machine.spec.root}/runs/{record.job}/{record.run_id}"
         result = replace(result, losses=thinned(logged_points(machine, folder), _MOST_LOSSES))
+    result = replace(result, table=record.table)
     if artifact is None:
         return result
     root = machines[record.host].spec.root

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from kit.jobs.asking import STEPS as ASKING_STEPS
 from kit.run import commands
 from kit.run.container import parse_inspected
 from kit.run.fleet import each
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from kit.run.machine import Machine
 
 SECONDS_BETWEEN_LOOKS = 1.0
+STEPS = {
+    "train": ("step", f"out/{TRAINER_LOG}"),
+    "infer": ("answer", ASKING_STEPS),
+    "eval": ("answer", ASKING_STEPS),
+}
+"""Kind of job → what it counts, and the file in its run's folder that says how far it is."""
 
 
 class Clock(Protocol):
@@ -89,17 +96,18 @@ def watch(launch: Launch, machines: Mapping[str, Machine], progress: Progress, c
             progress.finish(task)
             return Ended(states, failed)
         _tell(launch, machines[launch.rank_zero], shares[launch.rank_zero], progress, task)
-        if launch.kind != "train":
+        if launch.kind not in STEPS:
             progress.report(task, f"running, {clock.monotonic() - started:.0f} s")
         clock.sleep(SECONDS_BETWEEN_LOOKS)
 
 
 def _tell(launch: Launch, machine: Machine, share: HostLaunch, progress: Progress, task: str) -> None:
-    if launch.kind != "train":
+    if launch.kind not in STEPS:
         return
-    found = machine.run(commands.last_line(f"{share.run_folder}/out/{TRAINER_LOG}"))
+    word, path = STEPS[launch.kind]
+    found = machine.run(commands.last_line(f"{share.run_folder}/{path}"))
     step = parse_step(found.text) if found.status == 0 else None
     if step is None:
-        progress.report(task, "loading; no step yet")
+        progress.report(task, f"loading; no {word} yet")
     else:
-        progress.report(task, step.text, step.fraction)
+        progress.report(task, step.text.replace("step", word, 1), step.fraction)

@@ -32,7 +32,7 @@ class Wanted:
 def trees_of(project: Project, job_name: str) -> tuple[TreeName, ...]:
     """Return the shipped models and datasets that a job reads."""
     # Late, here and below: a host's agent takes orders without a kit.yaml, and starts in half the time.
-    from kit.project.job_model import BoardJob, ExportJob, ServeJob, TalkJob, TrainJob
+    from kit.project.job_model import AskingJob, BoardJob, ExportJob, ServeJob, TalkJob, TrainJob
 
     job = project.jobs[job_name]
     if isinstance(job, TrainJob):
@@ -43,6 +43,8 @@ def trees_of(project: Project, job_name: str) -> tuple[TreeName, ...]:
     if isinstance(job, BoardJob):
         models = (("model", name) for name in job.models)
         return (*models, *(("dataset", name) for name in job.datasets))
+    if isinstance(job, AskingJob):
+        return (("dataset", job.dataset),)
     return _model_of(project, job) if isinstance(job, ServeJob | TalkJob) else ()
 
 

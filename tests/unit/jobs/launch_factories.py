@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from kit.host.facts import Gpu, HostFacts
-from kit.jobs.launch import LaunchContext, ModelSource
+from kit.jobs.launch import LaunchContext, ModelSource, ServedEndpoint
 from kit.jobs.make_launch import make_launch
+from kit.project.job_model import ApiJob, ProxyJob, ServeJob
 from kit.project.load import parse_project
 from kit.run.access import secret_paths
 from tests.factories import project_document
@@ -80,6 +81,11 @@ def context_of(project: Project, **facts: Any) -> LaunchContext:
         },
         secrets={
             path: f"what stands in {path}" for name in project.jobs for path in secret_paths(project, name)
+        },
+        endpoints={
+            name: ServedEndpoint(job.hosts[0], job.port, job.bind)
+            for name, job in project.jobs.items()
+            if isinstance(job, ServeJob | ApiJob | ProxyJob)
         },
     )
 
