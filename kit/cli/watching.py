@@ -129,6 +129,7 @@ def _collect_lines(result: Collected) -> Iterator[str]:
         f"{result.files} files, {bytes_text(result.fetched_bytes)} of {bytes_text(result.bytes)}"
     )
     yield f"{'it goes' if result.dry_run else 'it is'} in {result.folder}"
+    yield from (f"to look at it, or to sync it where there is a network: {line}" for line in result.look)
     if result.plot:
         yield f"drew its loss: {result.plot}"
 

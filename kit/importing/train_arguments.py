@@ -15,6 +15,7 @@ from kit.importing.deepspeed_file import take_deepspeed
 from kit.importing.draft import Draft, ModelPlace
 from kit.importing.environment import take_environment, uses_modelscope
 from kit.jobs.arguments import is_on, plain_value
+from kit.jobs.monitors import SWANLAB, TRACKERS
 from kit.jobs.train_arguments import OWNED
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ _DEFAULTS: dict[str, Any] = {
     "lr_scheduler_type": "linear",
 }
 _HALF = ("bf16", "fp16", "pure_bf16")
-_REPORTS = ("none", "tensorboard")
 _MEANT: dict[str, str] = {
     # What would come out is another thing without these, so nothing is written in their place.
     "adapter_name_or_path": "a training goes on from an adapter, and kit mounts none",
@@ -58,7 +58,6 @@ _PACKAGES = {
     "use_adam_mini": ("adam-mini==1.1.1",),
 }
 _BITSANDBYTES = "bitsandbytes==0.45.5"
-_TENSORBOARD = "tensorboard==2.19.0"
 
 
 def train_draft(invocation: Invocation, args: dict[str, Any]) -> Draft:
@@ -204,15 +203,23 @@ def _drop(invocation: Invocation, args: dict[str, Any]) -> None:
 
 
 def _reports(invocation: Invocation, args: dict[str, Any]) -> None:
+    changes = invocation.changes
     wanted = args.get("report_to", "none")
     reports = [str(item) for item in (wanted if isinstance(wanted, list) else [wanted])]
-    if not set(reports) <= set(_REPORTS):
-        args["report_to"] = "tensorboard" if "tensorboard" in reports else "none"
-        invocation.changes.changed(
-            f"report_to: {shown(wanted)}",
-            f"args.report_to: {args['report_to']}",
-            "other trackers call servers outside",
+    kept = [report for report in reports if report in ("none", *TRACKERS)]
+    for key in [key for key in args if key.startswith(("use_swanlab", "swanlab_"))]:
+        if key == "use_swanlab" and is_on(args[key]) and SWANLAB not in kept:
+            kept.append(SWANLAB)
+        changes.dropped(
+            f"{key}: {'…' if 'key' in key else shown(args[key])}", "report_to: swanlab writes offline"
         )
+        del args[key]
+    kept = [report for report in kept if report != "none"] or ["none"]
+    if kept == reports or (kept == ["none"] and "report_to" not in args):
+        return
+    args["report_to"] = kept if len(kept) > 1 else kept[0]
+    why = "other trackers call servers outside"
+    changes.changed(f"report_to: {shown(wanted)}", f"args.report_to: {shown(args['report_to'])}", why)
 
 
 def _keep_defaults(invocation: Invocation, args: dict[str, Any]) -> None:
@@ -241,6 +248,4 @@ def packages_of(args: Mapping[str, Any]) -> tuple[str, ...]:
     bits = args.get("quantization_bit") and args.get("quantization_method", "bnb") in ("bnb", "bitsandbytes")
     if bits or args.get("optim") in ("adamw_8bit", "paged_adamw_8bit", "adamw_bnb_8bit", "paged_adamw_32bit"):
         found.append(_BITSANDBYTES)
-    if "tensorboard" in str(args.get("report_to", "")):
-        found.append(_TENSORBOARD)
     return tuple(found)

@@ -10,6 +10,7 @@ from kit.jobs.environment import FOLDERS, merge_environment
 from kit.jobs.holdings import meeting_port, place_gpus
 from kit.jobs.launch import HostLaunch, Launch, LaunchFile
 from kit.jobs.llamafactory import DATASET_INFO, arguments_yaml, dataset_info
+from kit.jobs.monitors import monitor_arguments, monitor_environment, monitor_folders
 from kit.jobs.network import Route, socket_environment, training_routes
 from kit.jobs.places import DATA, MODELS, OUT, RESUME, RUN, Mount, dataset_folder, model_folder
 from kit.jobs.share import Place, Work, host_launch, service_of
@@ -96,6 +97,7 @@ def train_arguments(name: str, job: TrainJob, *, gpus: bool, version: str) -> di
         "template": job.template,
         "output_dir": OUT,
         "overwrite_output_dir": True,
+        **monitor_arguments(job, version),
     }
     if job.zero is not None:
         owned["deepspeed"] = f"{RUN}/{DEEPSPEED}"
@@ -123,7 +125,7 @@ def _share(place: Place, routes: dict[str, Route], files: tuple[LaunchFile, ...]
         port=port if place.host == job.hosts[0] else None,
         names=_names(place, routes),
     )
-    return host_launch(place, service_of(place, work), files, FOLDERS)
+    return host_launch(place, service_of(place, work), files, (*FOLDERS, *monitor_folders(job)))
 
 
 def _names(place: Place, routes: dict[str, Route]) -> tuple[tuple[str, str], ...]:
@@ -149,7 +151,7 @@ def _environment(
         "PET_LOG_DIR": f"{RUN}/logs",
     }
     device = _gpu_environment(place) if gpus else _cpu_environment(place)
-    return {**ranks, **socket_environment(route), **device}
+    return {**ranks, **socket_environment(route), **device, **monitor_environment(job)}
 
 
 def _gpu_environment(place: Place) -> dict[str, str]:

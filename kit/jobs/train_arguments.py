@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kit.data_files import data_folder
 from kit.errors import ConfigError
 from kit.jobs.arguments import is_on, own_arguments
+from kit.jobs.monitors import check_monitors
 from kit.project.references import nearest
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def check_template(key: str, template: str, version: str) -> None:
 def own_train_arguments(name: str, job: TrainJob, *, gpus: bool) -> dict[str, Any]:
     """Return the job's `args`, checked. Raises ConfigError naming the key and what to do."""
     args = own_arguments(name, job.args, OWNED)
-    _check_reports(name, args)
+    check_monitors(name, job)
     if not gpus:
         _check_cpu(name, args)
     if job.zero == _ZERO_3:
@@ -75,13 +76,6 @@ def _refuse(name: str, argument: str, why: str, fix: str) -> None:
     raise ConfigError(
         f"{argument} cannot be used here", where=f"jobs.{name}.args.{argument}", why=why, fix=fix
     )
-
-
-def _check_reports(name: str, args: dict[str, Any]) -> None:
-    wanted = args.get("report_to", "none")
-    reports = wanted if isinstance(wanted, list) else [wanted]
-    if not set(reports) <= {"none", "tensorboard"}:
-        _refuse(name, "report_to", "other trackers call servers outside", "report_to: none or tensorboard")
 
 
 def _check_cpu(name: str, args: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from kit.run.curve_svg import write_svg
 from kit.run.finish_run import OUT
 from kit.run.fleet import open_hosts
 from kit.run.machine import make_machines
+from kit.run.monitor_files import ways_to_look
 from kit.run.prepare import job_hosts
 from kit.run.record import OPEN, RunRecord, record_of
 from kit.run.run_store import RECORD, plain_relative
@@ -51,6 +52,8 @@ class Collected:
     dry_run: bool = False
     plot: str | None = None
     """The curve of a training's loss, drawn from its log."""
+    look: tuple[str, ...] = ()
+    """Commands that show or sync what its trackers wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ def collect(
         fetched_bytes=sum(fetch.file.size for fetch in missing),
         dry_run=dry_run,
         plot=plot,
+        look=ways_to_look(folder),
     )
 
 

@@ -14,7 +14,7 @@ from tests.unit.importing.import_factories import training
 
 def test_the_yaml_goes_to_standard_output_and_the_table_beside_it(tmp_path: Path) -> None:
     file = tmp_path / "train.yaml"
-    file.write_text(training(report_to="wandb"))
+    file.write_text(training(report_to="mlflow"))
     done = run("import", str(file))
     assert done.exit_code == 0
     assert yaml.safe_load(done.stdout)["jobs"]["train"]["kind"] == "train"

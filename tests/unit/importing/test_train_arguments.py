@@ -13,7 +13,9 @@ from tests.unit.importing.import_factories import draft, draft_of, table, traini
 
 
 def test_arguments_keep_their_names_and_what_kit_sets_is_dropped() -> None:
-    found = draft(training(lora_rank=8, learning_rate="1e-4", resume_from_checkpoint=None, report_to="wandb"))
+    found = draft(
+        training(lora_rank=8, learning_rate="1e-4", resume_from_checkpoint=None, report_to="mlflow")
+    )
     assert found.kind == "train"
     assert found.body["template"] == "qwen3"
     assert found.body["args"]["lora_rank"] == 8
@@ -25,8 +27,19 @@ def test_arguments_keep_their_names_and_what_kit_sets_is_dropped() -> None:
     )
     lines = table(found)
     assert lines["output_dir: saves/notes"][0] == "dropped"
-    assert lines["report_to: wandb"][0] == "changed"
+    assert lines["report_to: mlflow"][0] == "changed"
     assert lines["lora_rank: 8"] == ("taken", "args.lora_rank", "")
+
+
+def test_trackers_that_write_offline_are_kept() -> None:
+    kept = draft(training(report_to="wandb"))
+    assert kept.body["args"]["report_to"] == "wandb"
+    swan = draft(
+        training(use_swanlab=True, swanlab_mode="cloud", swanlab_api_key="secret", report_to="tensorboard")
+    )
+    assert swan.body["args"]["report_to"] == ["tensorboard", "swanlab"]
+    assert not [key for key in swan.body["args"] if "swanlab" in key]
+    assert "secret" not in str(table(swan))
 
 
 def test_what_was_not_said_stays_what_it_was() -> None:

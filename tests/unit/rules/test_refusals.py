@@ -252,7 +252,7 @@ def test_an_argument_that_needs_a_package_is_refused_without_it(
         ({"enable_liger_kernel": True}, "enable-liger-kernel-needs-its-package"),
         ({"quantization_bit": 4}, "quantization-needs-bitsandbytes"),
         ({"predict_with_generate": True}, None),
-        ({"report_to": ["tensorboard"]}, None),
+        ({"report_to": ["tensorboard", "wandb", "swanlab"]}, None),
     ],
 )
 def test_what_the_stacks_image_holds_need_not_be_asked_for(args: dict[str, Any], rule: str | None) -> None:
