@@ -108,7 +108,10 @@ def _up_lines(result: UpResult) -> Iterator[str]:
 
 def _serving_lines(result: UpResult) -> Iterator[str]:
     again = "already " if result.already_running else ""
-    yield f"{result.job} {again}works on {result.hosts[0]}: {result.url} (run {result.run_id})"
+    at = f": {result.url}" if result.url else ""
+    yield f"{result.job} {again}works on {result.hosts[0]}{at} (run {result.run_id})"
+    if not result.served_name:
+        yield f"kit open {result.job} leads to it"
     if result.served_name:
         yield f'it serves {result.served_name}; try: kit ask {result.job} "Who are you?"'
     if result.adapters:

@@ -18,6 +18,7 @@ from kit.cli.output import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kit.project.load import LoadedProject
     from kit.run.open_job import Opened
 
 PortOption = Annotated[
@@ -42,11 +43,16 @@ def open_(
 ) -> None:
     """Open a way to a running job's page or endpoint, through SSH; Ctrl-C closes it.
 
-    With --json, one line says when it is open.
+    A chat is joined to this terminal: `exit` ends it, Ctrl-P Ctrl-Q leaves it running.
+    With --json, one line says when the way is open.
     """
+    from kit.run.needs import find_job
     from kit.run.open_job import open_job
 
     loaded = open_project(file)
+    if find_job(loaded.project, job).kind == "chat":
+        _join(loaded, job)
+        return
     with asking_toolbox() as toolbox, open_job(loaded, job, toolbox, port) as (opened, tunnel):
         _tell(opened, as_json=as_json, goes_on=tunnel is not None)
         if browser:
@@ -60,6 +66,21 @@ def open_(
 
 
 open_.__name__ = "open"
+
+
+def _join(loaded: LoadedProject, job: str) -> None:
+    from kit.host.terminal import require_terminal
+    from kit.run.open_job import join_chat
+
+    def show(text: str) -> None:
+        # A terminal's lines end with a carriage return, too.
+        sys.stdout.write(harmless(text.replace("\r", "")))
+        sys.stdout.flush()
+
+    require_terminal()
+    with asking_toolbox() as toolbox:
+        join_chat(loaded, job, toolbox, show)
+    sys.stdout.write("\n")
 
 
 def _tell(opened: Opened, *, as_json: bool, goes_on: bool) -> None:

@@ -12,6 +12,7 @@ from kit.host.lane_opener import LaneOpener, Reached
 from kit.host.port import Completed, ignore
 from kit.host.ssh_reach import CONNECT_TIMEOUT, reach
 from kit.host.talk_lane import TalkLane
+from kit.host.terminal import join_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -100,6 +101,10 @@ class FabricRemote:
     def dial(self, address: str, port: int) -> Passage:
         """Connect to a port as the host itself would, through this connection."""
         return dial_through(self.name, self._transport, address, port)
+
+    def join(self, argv: Argv) -> int:
+        """Run a command at a terminal there, joined to the one here."""
+        return join_terminal(self.name, self._transport, argv)
 
     def close(self) -> None:
         """End the connection and those to its gateways, and the lanes."""

@@ -145,6 +145,11 @@ class LocalMachine:
         except OSError as error:
             raise silent_port(self._name, port, str(error)) from error
 
+    def join(self, argv: Argv) -> int:
+        """Run a command at this terminal."""
+        words = local_words(argv, os.environ.get(HOST_ROOT_VARIABLE), str(Path.cwd()))
+        return subprocess.run(words, check=False).returncode
+
     def close(self) -> None:
         """End what still runs."""
         for child in tuple(self._children):

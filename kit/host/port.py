@@ -106,5 +106,8 @@ class Host(Protocol):
         Raises JobError when nothing answers there, UnfitError when the host lets nobody through.
         """
 
+    def join(self, argv: Argv) -> int:
+        """Run a command at a terminal there, joined to the one here; return its exit status."""
+
     def close(self) -> None:
         """End the connection, lanes and passages too."""

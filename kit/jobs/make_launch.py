@@ -8,6 +8,7 @@ from kit.errors import ConfigError, UnfitError
 from kit.jobs.api import api_launch
 from kit.jobs.asking import asking_launch
 from kit.jobs.board import board_launch
+from kit.jobs.chat import chat_launch
 from kit.jobs.data import data_launch
 from kit.jobs.export import export_launch
 from kit.jobs.job_rules import check_job
@@ -28,6 +29,7 @@ LAUNCHES: dict[str, Callable[[Project, str, str, LaunchContext], Launch]] = {
     "serve": serve_launch,
     "proxy": proxy_launch,
     "api": api_launch,
+    "chat": chat_launch,
     "board": board_launch,
     "data": data_launch,
     "infer": asking_launch,

@@ -123,6 +123,12 @@ class ApiJob(TalkJob):
     port: Port = 8000
 
 
+class ChatJob(TalkJob):
+    """LLaMA-Factory's own chat at a terminal."""
+
+    kind: Literal["chat"]
+
+
 class BoardJob(GpuJob):
     """LLaMA Board, LLaMA-Factory's window in a browser; what is trained in it runs in its container."""
 
@@ -176,6 +182,6 @@ class EvalJob(AskingJob):
 
 
 Job = Annotated[
-    TrainJob | ExportJob | ServeJob | ProxyJob | DataJob | ApiJob | BoardJob | InferJob | EvalJob,
+    TrainJob | ExportJob | ServeJob | ProxyJob | DataJob | ApiJob | ChatJob | BoardJob | InferJob | EvalJob,
     Field(discriminator="kind"),
 ]

@@ -21,7 +21,7 @@ from kit.run.checkpoint_files import (
     list_checkpoints,
     take_checkpoint,
 )
-from kit.run.finish_run import LOGS, finish_run, usable_artifact
+from kit.run.finish_run import CHAT, LOGS, finish_run, usable_artifact
 from kit.run.last_lines import read_last_lines
 from kit.run.read_run import list_files
 from kit.run.record import FAILED, OPEN, record_document, record_of
@@ -159,12 +159,15 @@ def _endpoint(record: RunRecord, request: Request) -> Endpoint:
 
 def probe(request: Request, engine: Engine, emit: Emit) -> Result:
     """Wait until a run's endpoint works."""
-    from kit.run.probe import TRIES, container_runs, wait_until_it_works
+    from kit.run.probe import TRIES, container_runs, hear_greeting, wait_until_it_works
 
     record = _store(request).read(request["job"], request["run_id"])
-    endpoint = _endpoint(record, request)
+    if record.kind == CHAT:
+        attempt = partial(hear_greeting, engine, record.compose_project)
+    else:
+        attempt = partial(TRIES[record.kind], _endpoint(record, request))
     probed = wait_until_it_works(
-        partial(TRIES[record.kind], endpoint),
+        attempt,
         partial(container_runs, engine, record.compose_project),
         emit,
         timeout=float(request["timeout"]),

@@ -42,6 +42,11 @@ def stop(facts: HostFacts, container: str) -> Argv:
     return (*facts.docker, "stop", "-t", str(STOP_SECONDS), container)
 
 
+def attach(facts: HostFacts, container: str) -> Argv:
+    """Return the command that joins this terminal to a container's."""
+    return (*facts.docker, "attach", container)
+
+
 def remove(facts: HostFacts, container: str) -> Argv:
     """Return the command that removes a container, running or not."""
     return (*facts.docker, "rm", "-f", container)

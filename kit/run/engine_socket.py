@@ -26,6 +26,7 @@ SECONDS = 60.0
 """Longest silence of the engine."""
 FRAME_HEAD = 8
 """Bytes before each piece of a log: stream number, three zeros, length (Engine API, attach)."""
+_STREAMS = (b"\0", b"\1", b"\2")
 _CHUNK = 1 << 16
 
 
@@ -75,12 +76,21 @@ class EngineSocket:
 
 
 def unframed(answer: http.client.HTTPResponse) -> Iterator[bytes]:
-    """Yield what a container wrote, without the heads that tell its two streams apart."""
-    while len(head := answer.read(FRAME_HEAD)) == FRAME_HEAD:
+    """Yield what a container wrote, without the heads that tell its two streams apart.
+
+    A container at a terminal has one stream, and no heads.
+    """
+    head = answer.read(FRAME_HEAD)
+    if head[:1] not in _STREAMS or head[1:4].strip(b"\0"):
+        while head:
+            yield head
+            head = answer.read(_CHUNK)
+    while len(head) == FRAME_HEAD:
         left = int.from_bytes(head[4:], "big")
         while left and (piece := answer.read(min(left, _CHUNK))):
             left -= len(piece)
             yield piece
+        head = answer.read(FRAME_HEAD)
 
 
 def _text(body: bytes) -> str:

@@ -36,6 +36,8 @@ LOG_LINES = 100_000
 """Most lines of a container's log that are kept with the run."""
 MAKERS = ("train", "export", "infer", "eval")
 """Kinds of job whose run ends by itself and leaves something behind."""
+CHAT = "chat"
+"""The kind of job that ends well when its user says so."""
 TABLE = "table.json"
 """Where an infer or eval job leaves what is shown at its end."""
 _TABLE_LIMIT = 1 << 16
@@ -49,7 +51,7 @@ def end_state(kind: str, container: ContainerState | None, stopped: bool) -> str
         return STOPPED
     if container is None:
         return LOST
-    return DONE if container.succeeded and kind in MAKERS else FAILED
+    return DONE if container.succeeded and kind in (*MAKERS, CHAT) else FAILED
 
 
 def finish_run(

@@ -11,6 +11,7 @@ from kit.errors import ConfigError, JobError
 from kit.host.connect import LOCAL
 from kit.host.tunnel import HERE, Tunnel
 from kit.project.references import hosts_of
+from kit.run import commands
 from kit.run.endpoint import Endpoint, reachable_address
 from kit.run.fleet import open_hosts
 from kit.run.machine import make_machine
@@ -18,11 +19,15 @@ from kit.run.needs import find_job
 from kit.run.seen_run import seen_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kit.project.load import LoadedProject
     from kit.run.machine import Machine, Toolbox
     from kit.run.record import RunRecord
+
+
+_SCREEN = 20
+"""Lines of a chat that are shown to whoever joins it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,20 @@ def open_job(
             yield _opened(record, HERE, tunnel.port), tunnel
 
 
+def join_chat(loaded: LoadedProject, job_name: str, toolbox: Toolbox, show: Callable[[str], None]) -> int:
+    """Join this terminal to a running chat until its user leaves; return the status of what joined them.
+
+    `show` gets what stands on the chat's screen. Raises JobError when it does not run, UnreachableError.
+    """
+    host = hosts_of(loaded.project, job_name)[0]
+    with open_hosts(loaded, (host,), toolbox.connect) as hosts:
+        machine = make_machine(hosts[host], loaded.project.hosts[host], toolbox)
+        container = _running(machine, job_name).compose_project
+        # What was asked last stands in its log; whoever joins sees nothing that came before.
+        show(machine.run(commands.container_log(machine.facts, container, _SCREEN)).text)
+        return machine.host.join(commands.attach(machine.facts, container))
+
+
 def _host_of(loaded: LoadedProject, name: str) -> str:
     job = find_job(loaded.project, name)
     host = hosts_of(loaded.project, name)[0]
@@ -81,7 +100,7 @@ def _host_of(loaded: LoadedProject, name: str) -> str:
 
 def _running(machine: Machine, job: str) -> RunRecord:
     for run in seen_runs(machine.ask("runs", job=job)["runs"], machine.name):
-        if run.runs and run.record.endpoint_port is not None:
+        if run.runs:
             return run.record
     raise JobError(f"{job} does not run", where=machine.name, fix=f"kit up {job}")
 

@@ -7,12 +7,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kit.run.endpoint import answer_one_token, complete_one_token, open_page
+from kit.run.endpoint import Reply, answer_one_token, complete_one_token, open_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kit.run.endpoint import Endpoint, Reply
+    from kit.run.endpoint import Endpoint
     from kit.run.engine_port import Engine
 
 SECONDS_BETWEEN_TRIES = 0.25
@@ -52,6 +52,17 @@ TRIES: dict[str, Callable[[Endpoint], Reply]] = {
     "proxy": complete_one_token,
 }
 """What proves that a job of a kind works."""
+
+
+GREETING = b"Welcome to the CLI application"
+"""LLaMA-Factory's chat says so once its model is loaded (0.9.3 and 0.9.5, chat/chat_model.py)."""
+_WAITING, _GREETED = Reply(503, "it has not greeted yet"), Reply(200, "")
+_LINES = 200
+
+
+def hear_greeting(engine: Engine, container: str) -> Reply:
+    """Look for a chat's greeting among what its container wrote."""
+    return _GREETED if GREETING in b"".join(engine.logs(container, _LINES)) else _WAITING
 
 
 def wait_until_it_works(

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from kit.run.training_log import Points
     from kit.run.watch import Clock
 
-SERVING = ("serve", "proxy", "data", "api", "board")
+SERVING = ("serve", "proxy", "data", "api", "chat", "board")
 """Kinds of job that go on in the background once they work."""
 
 _MOST_LOSSES = 500

@@ -61,7 +61,9 @@ def check_share(project: Project, job: str, share: HostLaunch) -> int:
     for name in ("compose-1.29.2", "compose-go-2.4.8"):
         assert not list(_validator(name).iter_errors(compose)), (share.host, name)
     known = known_arguments(project, job)
-    written = [file for file in share.files if file.path in ("train.yaml", "export.yaml", "api.yaml")]
+    written = [
+        file for file in share.files if file.path in ("train.yaml", "export.yaml", "api.yaml", "chat.yaml")
+    ]
     if known is None or known.table is None or not written:
         return 0
     arguments = yaml.safe_load(written[0].content)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.open_window import kit_open, look_at_board
+from tests.e2e.terminal import Terminal
 from tests.jobs.on_gpus import rendered
 from tests.jobs.refusals import refused
 from tests.jobs.row import RAN, Row
@@ -17,6 +19,13 @@ if TYPE_CHECKING:
 ONE = {"hosts": ["gpu1"]}
 BOARD = {"kind": "board", "models": ["tiny"], "datasets": ["questions"], **ONE}
 API = {"kind": "api", **ONE}
+CHAT = {
+    "kind": "chat",
+    "model": "tiny",
+    "template": "chatml",
+    "args": {"max_new_tokens": 16, "do_sample": False},
+    **ONE,
+}
 
 
 def _board(scene: Scene) -> str:
@@ -64,6 +73,28 @@ def _api_of_a_model(scene: Scene) -> str:
     return f"an answer for the key in `env`, in {asked['seconds']:.1f} s"
 
 
+def _chat(scene: Scene) -> str:
+    definition = scene.define({"chat": CHAT})
+    scene.kit("up", "chat", definition=definition)
+    argv = (sys.executable, "-m", "kit", "open", "chat", "-f", str(scene.journey.folder / definition))
+    terminal = Terminal(argv, scene.journey.environment)
+    try:
+        terminal.expect("User: ")
+        terminal.type("What does kit carry?")
+        terminal.expect("Assistant: ")
+        terminal.expect("User: ")
+        answer = terminal.shown.rpartition("Assistant: ")[2].partition("User: ")[0]
+        terminal.type("exit")
+        assert terminal.end() == 0, terminal.shown
+        (run,) = (run for run in scene.kit("status", definition=definition)["runs"] if run["job"] == "chat")
+        assert run["container"] == "exited", run
+    finally:
+        terminal.close()
+        scene.kit("down", "--all", definition=definition)
+    assert answer.strip(), terminal.shown
+    return "a question and its answer at a terminal; `exit` ended it"
+
+
 def _open_what_does_not_run(scene: Scene) -> str:
     definition = scene.define({"board": {**BOARD, "port": scene.port + 62}})
     scene.kit("down", "board", definition=definition)
@@ -77,8 +108,10 @@ ROWS = (
     Row("board", "opened in chromium through `kit open`", RAN, _board),
     Row("api", "the adapter of a training", RAN, _api_with_adapter),
     Row("api", "a model, with a key", RAN, _api_of_a_model),
+    Row("chat", "a model, at a terminal joined over SSH", RAN, _chat),
     Row("open", "a job that does not run", RAN, _open_what_does_not_run),
     rendered("board", "one host of four GPUs", BOARD),
+    rendered("chat", "a model", CHAT),
     rendered("api", "a model", {**API, "model": "tiny"}),
     refused("api", "neither model nor training", API),
     refused("api", "vLLM as its engine", {**API, "model": "tiny", "args": {"infer_backend": "vllm"}}),

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from kit.data_files import data_folder
 from kit.jobs.make_launch import make_launch
-from kit.project.job_model import ApiJob, BoardJob, DataJob, ExportJob, ProxyJob, ServeJob, TrainJob
+from kit.project.job_model import ApiJob, BoardJob, ChatJob, DataJob, ExportJob, ProxyJob, ServeJob, TrainJob
 from kit.project.load import load_project
 from kit.project.model import DatasetSpec, HostSpec, Mirrors, ModelSpec, Project
 from tests.unit.jobs.launch_factories import RUN_ID, context_of, file_of, service_of, words_of
@@ -27,6 +27,7 @@ JOB_KINDS: dict[str, type[BaseModel]] = {
     "serve": ServeJob,
     "data": DataJob,
     "api": ApiJob,
+    "chat": ChatJob,
     "board": BoardJob,
     "proxy": ProxyJob,
 }

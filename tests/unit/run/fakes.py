@@ -57,6 +57,7 @@ class FakeHost:
     lost: bool = False
     closed: bool = False
     dialled: list[tuple[str, int]] = field(default_factory=list)
+    joined: list[Argv] = field(default_factory=list)
     undialled: KitError | None = None
     """What connecting to a port fails with."""
     on_look: Callable[[FakeHost], None] | None = None
@@ -70,6 +71,8 @@ class FakeHost:
             for path in argv[argv.index("--") + 1 :]:
                 Path(path).mkdir(parents=True, exist_ok=True)
             return done()
+        if argv[0] == "sh" and "logs" in argv:
+            return done(self.engine.written.get(argv[-1], "").encode())
         return self._answer(argv)
 
     def _answer(self, argv: Argv) -> Completed:
@@ -147,6 +150,10 @@ class FakeHost:
             raise self.undialled
         near, _ = socket.socketpair()
         return near
+
+    def join(self, argv: Argv) -> int:
+        self.joined.append(argv)
+        return 0
 
     def close(self) -> None:
         self.closed = True

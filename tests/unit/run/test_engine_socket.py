@@ -17,3 +17,9 @@ def test_both_streams_of_a_log_come_in_their_order() -> None:
 def test_a_log_that_is_cut_short_ends() -> None:
     assert b"".join(unframed(io.BytesIO(frame(1, b"whole") + frame(1, b"half")[:-2]))) == b"wholeha"  # type: ignore[arg-type]
     assert list(unframed(io.BytesIO(b"\x01\0"))) == []  # type: ignore[arg-type]
+
+
+def test_what_a_container_at_a_terminal_wrote_has_no_heads() -> None:
+    said = b"Welcome\r\n\nUser: " + b"y" * 70_000
+    assert b"".join(unframed(io.BytesIO(said))) == said  # type: ignore[arg-type]
+    assert b"".join(unframed(io.BytesIO(b"short"))) == b"short"  # type: ignore[arg-type]

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from kit.errors import ConfigError, JobError, UnfitError
-from kit.run.open_job import open_job
+from kit.run.open_job import join_chat, open_job
+from kit.run.status import status
 from tests.factories import project_document
 from tests.unit.run.factories import World, make_world
+from tests.unit.run.fakes import exited
 
 BOARD = {"kind": "board", "models": ["tiny"], "hosts": ["gpu1"]}
 
@@ -93,3 +95,38 @@ def test_what_a_board_keeps_is_there_before_it_starts(tmp_path: Path) -> None:
     (run,) = world.run_folders("gpu1", "board")
     assert (run / "data" / "dataset_info.json").is_file()
     assert json.loads((run / "run.json").read_text())["endpoint_port"] == 7860
+
+
+def test_a_chat_shows_its_screen_and_is_joined(tmp_path: Path) -> None:
+    chat = {"kind": "chat", "model": "tiny", "template": "chatml", "hosts": ["gpu1"]}
+    world = make_world(tmp_path, jobs={"chat": chat})
+    host = world.hosts["gpu1"]
+
+    def greet(_: object, container: str, __: Path) -> None:
+        host.engine.written[container] = "Welcome to the CLI application\r\n\nUser: "
+
+    host.on_up = greet
+    up = world.up("chat")
+    assert (up.state, up.url) == ("running", None)
+    shown: list[str] = []
+    assert join_chat(world.loaded, "chat", world.toolbox, shown.append) == 0
+    assert "User: " in shown[0]
+    assert host.joined == [("docker", "attach", host.started()[0])]
+
+
+def test_a_chat_that_its_user_ended_is_done(tmp_path: Path) -> None:
+    chat = {"kind": "chat", "model": "tiny", "template": "chatml", "hosts": ["gpu1"]}
+    world = make_world(tmp_path, jobs={"chat": chat})
+    host = world.hosts["gpu1"]
+    host.on_up = lambda _, container, __: host.engine.written.update(
+        {container: "Welcome to the CLI application"}
+    )
+    world.up("chat")
+    host.engine.containers[host.started()[0]] = exited(0)
+    with pytest.raises(JobError, match="chat does not run"):
+        join_chat(world.loaded, "chat", world.toolbox, lambda _: None)
+    (row,) = status(world.loaded, ("gpu1",), world.toolbox).runs
+    assert row.state == "ended"
+    world.up("chat")
+    ends = {row.state for row in status(world.loaded, ("gpu1",), world.toolbox, every_run=True).runs}
+    assert ends == {"running", "done"}
