@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from kit.importing.change import Change, Changes
     from kit.importing.draft import Draft, ModelPlace
 
-_NAMES = {"train": "train", "export": "merge", "serve": "serve", "data": "data"}
+_NAMES = {"export": "merge"}
+"""Kind → the name of its job, where that is not the kind itself."""
 _FIRST_ADDRESS = 11
 _LONGEST = 60
 """Characters of a name, room for a number left."""
@@ -95,7 +96,11 @@ class _Assembly:
 
     def make(self) -> Imported:
         for index, draft in enumerate(self.drafts):
-            wanted = self.wishes.name if self.wishes.name and len(self.drafts) == 1 else _NAMES[draft.kind]
+            wanted = (
+                self.wishes.name
+                if self.wishes.name and len(self.drafts) == 1
+                else _NAMES.get(draft.kind, draft.kind)
+            )
             taken = {**self._section("jobs"), **dict.fromkeys(self.names.values())}
             self.names[index] = free_name(wanted, taken)
             self.found.changes[self.names[index]] = draft.invocation.changes
@@ -163,6 +168,14 @@ class _Assembly:
                 "model": self._served(index, draft),
                 "hosts": self._hosts(draft),
             }
+        elif draft.kind in ("api", "chat") and draft.model:
+            self._image("train")
+            job |= {**self._talks(draft, draft.model), "hosts": self._hosts(draft)}
+            if "from" in job:
+                body.pop("template", None)
+        elif draft.kind == "board":
+            self._image("train")
+            job |= {**self._shown(draft), "hosts": self._hosts(draft)}
         else:
             self._image("data")
             job |= {"hosts": self._hosts(draft)}
@@ -191,6 +204,31 @@ class _Assembly:
         del index
         return self._model(model, draft) if model else ""
 
+    def _talks(self, draft: Draft, model: ModelPlace) -> dict[str, str]:
+        """Return what an api or chat job answers with: what another imported job makes, or a model."""
+        for other, candidate in enumerate(self.drafts):
+            if candidate.kind == "train" and _made_by(draft.made_from or model.name, candidate.made_at):
+                return {"from": self.names[other]}
+            merges = candidate.kind == "export" and not draft.made_from
+            if merges and _same(model.name, candidate.made_at):
+                return {"model": self.names[other]}
+        if draft.made_from:
+            return {"from": self._training(draft)}
+        return {"model": self._model(model, draft)}
+
+    def _shown(self, draft: Draft) -> dict[str, list[str]]:
+        """Return what a board finds: every model and dataset that is known by then."""
+        models = [*self._section("models"), *self.found.models]
+        if not models:
+            raise draft.invocation.refusal(
+                "LLaMA Board's command names no model, and kit must know which to ship",
+                "a job of kind board lists its models",
+                "import it --into a kit.yaml with models, or with a training: kit import train.yaml board.sh",
+            )
+        datasets = [*self._section("datasets"), *self.found.datasets]
+        draft.invocation.changes.added(f"models: {', '.join(models)}", "the board shows what kit ships")
+        return {"models": models, **({"datasets": datasets} if datasets else {})}
+
     def _merge(self, training: str, draft: Draft) -> str:
         self._image("train")
         taken = {**self._section("jobs"), **self.found.jobs, **dict.fromkeys(self.names.values())}
@@ -218,7 +256,7 @@ class _Assembly:
             return trains[0]
         raise draft.invocation.refusal(
             f"no training is known that made {draft.made_from}",
-            "kit's export merges what a train job made",
+            "kit goes on from what a train job made",
             "import both at once (kit import train.yaml merge.yaml), or --into a kit.yaml with that job",
         )
 
@@ -255,7 +293,7 @@ class _Assembly:
 
     def _hosts(self, draft: Draft) -> list[str]:
         call = draft.invocation
-        wanted = 1 if draft.kind in ("serve", "data") else call.hosts
+        wanted = call.hosts if draft.kind in ("train", "export") else 1
         there = list(self._section("hosts"))
         if not there:
             return [self._new_host(number, draft) for number in range(wanted)]
@@ -290,7 +328,7 @@ class _Assembly:
         return name
 
 
-_ORDER = {"data": 0, "train": 1, "export": 2, "serve": 3}
+_ORDER = {"data": 0, "train": 1, "export": 2, "serve": 3, "api": 4, "chat": 5, "board": 6}
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""LLaMA-Factory's arguments for an export, and for `api` and `chat`: an export job, a serve job. Pure."""
+"""LLaMA-Factory's arguments for an export, and for `api` and `chat` by an engine of serving. Pure."""
 
 from __future__ import annotations
 

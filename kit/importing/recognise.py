@@ -12,6 +12,7 @@ from kit.importing.invocation import invocations, program
 from kit.importing.llamafactory_words import word_arguments
 from kit.importing.serve_line import config_options, serve_draft
 from kit.importing.shell_words import Command, read_commands
+from kit.importing.talk_arguments import board_draft, talk_draft
 from kit.importing.train_arguments import train_draft
 from kit.written_yaml import parse_yaml
 
@@ -29,8 +30,7 @@ _SCRIPTS = {
 }
 _NO_JOB = {
     "eval": "kit has no job that runs LLaMA-Factory's benchmarks",
-    "webui": "kit has no job that opens LLaMA Board",
-    "webchat": "kit has no job that opens LLaMA-Factory's web chat",
+    "webchat": "a job of kind board has that chat as one of its pages",
 }
 _SERVERS = {
     "vllm.entrypoints.openai.api_server": "vllm",
@@ -114,11 +114,13 @@ def _factory(invocation: Invocation, verb: str, words: tuple[str, ...]) -> Draft
     if verb == "export":
         return export_draft(invocation, word_arguments(invocation, words))
     if verb in ("api", "chat"):
-        return api_draft(invocation, word_arguments(invocation, words), verb)
+        return _talk(invocation, word_arguments(invocation, words), verb)
+    if verb == "webui":
+        return board_draft(invocation)
     raise invocation.refusal(
         f"llamafactory-cli {verb} cannot be had yet".replace("  ", " "),
         _NO_JOB.get(verb, "it is none of LLaMA-Factory's commands that kit knows"),
-        "import train, export, api or chat",
+        "import train, export, api, chat or webui",
     )
 
 
@@ -175,8 +177,15 @@ def _of_arguments(invocation: Invocation, args: dict[str, Any]) -> Draft:
         return export_draft(invocation, args)
     if "task" in args and "save_dir" in args:
         raise invocation.refusal(
-            "this file is LLaMA-Factory's eval", _NO_JOB["eval"], "import train, export, api or chat"
+            "this file is LLaMA-Factory's eval", _NO_JOB["eval"], "import train, export, api, chat or webui"
         )
     if {"do_train", "do_predict", "do_eval", "dataset", "output_dir"} & args.keys():
         return train_draft(invocation, args)
-    return api_draft(invocation, args, "api")
+    return _talk(invocation, args, "api")
+
+
+def _talk(invocation: Invocation, args: dict[str, Any], verb: str) -> Draft:
+    """Return a job of LLaMA-Factory's own, or a serve job where an engine of serving was asked for."""
+    if args.get("infer_backend", "huggingface") in ("vllm", "sglang"):
+        return api_draft(invocation, args, verb)
+    return talk_draft(invocation, args, verb)

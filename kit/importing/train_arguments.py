@@ -76,7 +76,7 @@ def train_draft(invocation: Invocation, args: dict[str, Any]) -> Draft:
     made_at = str(args.get("output_dir", ""))
     model = take_model(invocation, args)
     datasets = take_datasets(invocation, args)
-    body: dict[str, Any] = {"template": _template(invocation, args, model)}
+    body: dict[str, Any] = {"template": take_template(invocation, args, model)}
     _zero(invocation, args, body)
     _drop(invocation, args)
     _reports(invocation, args)
@@ -128,7 +128,8 @@ def take_model(invocation: Invocation, args: dict[str, Any]) -> ModelPlace:
     )
 
 
-def _template(invocation: Invocation, args: dict[str, Any], model: ModelPlace) -> str:
+def take_template(invocation: Invocation, args: dict[str, Any], model: ModelPlace) -> str:
+    """Return the chat template, given or by the model's name, and take it out of the arguments."""
     given = args.pop("template", None)
     if given:
         invocation.changes.taken(f"template: {given}", "template")

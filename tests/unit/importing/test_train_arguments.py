@@ -157,7 +157,7 @@ def test_what_kit_cannot_do_yet_is_refused_and_named(changes: dict[str, Any], sa
     assert caught.value.fix
 
 
-@pytest.mark.parametrize("verb", ["eval", "webui", "webchat", "fly"])
+@pytest.mark.parametrize("verb", ["eval", "webchat", "fly"])
 def test_commands_without_a_job_are_refused(verb: str) -> None:
     with pytest.raises(ConfigError, match=f"llamafactory-cli {verb}"):
         draft(f"llamafactory-cli {verb}")
@@ -180,7 +180,7 @@ def test_files_that_are_no_job_are_told_apart(text: str, why: str) -> None:
     assert why in caught.value.why
 
 
-def test_an_api_becomes_a_serve_job() -> None:
+def test_an_api_by_vllm_becomes_a_serve_job() -> None:
     found = draft(
         "API_PORT=8012 API_HOST=0.0.0.0 llamafactory-cli api --model_name_or_path a/b --template qwen3 "
         "--infer_backend vllm --vllm_maxlen 512 --temperature 0.1"

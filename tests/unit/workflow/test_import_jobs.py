@@ -71,13 +71,29 @@ def test_a_training_its_merge_and_its_server_are_joined(tmp_path: Path) -> None:
 
 def test_what_is_served_out_of_a_training_is_merged_first() -> None:
     command = (
-        "llamafactory-cli api --model_name_or_path Qwen/Qwen3-8B --adapter_name_or_path saves/a/checkpoint-9"
+        "llamafactory-cli api --model_name_or_path Qwen/Qwen3-8B --adapter_name_or_path saves/a/checkpoint-9 "
+        "--infer_backend vllm"
     )
     train = "llamafactory-cli train --model_name_or_path Qwen/Qwen3-8B --dataset d --output_dir saves/a"
     result = script(f"{train}\n{command}")
     assert result.jobs == ("train", "merge", "serve")
     with pytest.raises(ConfigError, match="no training"):
         script(command)
+
+
+def test_llamafactorys_own_endpoint_takes_the_adapter_as_it_is() -> None:
+    talk = "llamafactory-cli {} --model_name_or_path Qwen/Qwen3-8B --adapter_name_or_path saves/a"
+    train = "llamafactory-cli train --model_name_or_path Qwen/Qwen3-8B --dataset d --output_dir saves/a"
+    lines = (train, f"API_PORT=8012 {talk.format('api')}", talk.format("chat"), "llamafactory-cli webui")
+    result = script("\n".join(lines))
+    assert result.jobs == ("train", "api", "chat", "board")
+    jobs = result.document["jobs"]
+    assert (jobs["api"]["from"], jobs["api"]["port"]) == ("train", 8012)
+    assert jobs["chat"] == {"kind": "chat", "from": "train", "hosts": ["gpu1"]}
+    assert jobs["board"]["models"] == ["qwen3-8b"]
+    project = parse_project(yaml.safe_load(result.yaml))
+    for job in result.jobs:
+        assert plan_without_hosts(project, job, None)
 
 
 def test_an_export_without_its_training_is_refused() -> None:
