@@ -32,6 +32,8 @@ class Model:
     seconds: float = 0.0
     names: tuple[str, ...] = ("m",)
     keys: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
+    """Whom each request asked, in the order in which they came."""
     most_at_once: int = 0
     port: int = 0
     _at_once: int = 0
@@ -41,6 +43,7 @@ class Model:
         question = body["messages"][-1]["content"]
         with self._lock:
             self.asked[question] += 1
+            self.models.append(body["model"])
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
             left = self.statuses.get(question, [])
@@ -243,3 +246,13 @@ def test_a_run_of_refusals_alone_has_failed(tmp_path: Path, model: Model) -> Non
     model.statuses = {f"q{n}": [400] for n in range(ROWS)}
     status, said = run(lay_out(tmp_path, model, "run1"))
     assert (status, "every question was refused" in said) == (1, True)
+
+
+def test_models_are_asked_one_after_the_other(tmp_path: Path, model: Model) -> None:
+    place = lay_out(tmp_path, model, "run1")
+    model.names, model.seconds = ("m", "n"), 0.01
+    (one,) = json.loads((place / "endpoints.json").read_text())
+    (place / "endpoints.json").write_text(json.dumps([one, {**one, "name": "n", "model": "n"}]))
+    (place / "secret" / "keys.json").write_text(json.dumps([{}, {}]))
+    assert run(place)[0] == 0
+    assert model.models == ["m"] * ROWS + ["n"] * ROWS

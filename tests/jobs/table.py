@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.jobs import resumes, trainings, windows
+from tests.jobs import afterwards, resumes, trainings, windows
 
-ROWS = (*trainings.ROWS, *resumes.ROWS, *windows.ROWS)
+ROWS = (*trainings.ROWS, *resumes.ROWS, *windows.ROWS, *afterwards.ROWS)
