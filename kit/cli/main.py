@@ -9,6 +9,7 @@ import typer
 
 from kit.cli import (
     agent,
+    benching,
     crossing,
     curves,
     dataset,
@@ -50,6 +51,7 @@ COMMANDS: tuple[tuple[Callable[..., None], str], ...] = (
     (watching.collect, "kit collect merge -o result"),
     (watching.ask, 'kit ask serve "What does kit carry?"'),
     (windows.open_, "kit open board"),
+    (benching.bench, "kit bench serve -c 1,4,16 --plot bench.svg"),
     (launching.down, "kit down serve"),
     (pruning.prune, "kit prune --dry-run"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,10 +15,10 @@ from kit.cli.opening import open_project
 from kit.cli.options import DEFAULT_FILE, DryRun, File, HostNames, Json
 from kit.cli.options import JobName as Job
 from kit.cli.output import bytes_text, show, shown_progress, table
-from kit.errors import ConfigError
+from kit.errors import ConfigError, JobError
 
 if TYPE_CHECKING:
-    from kit.run.ask import Asked
+    from kit.run.ask import Asked, Talk
     from kit.run.collect import Collected
     from kit.run.logs import LogLine
     from kit.run.status import RunRow, Status
@@ -136,7 +136,10 @@ def _collect_lines(result: Collected) -> Iterator[str]:
 
 def ask(
     job: Job,
-    question: Annotated[str, typer.Argument(help="What to ask.")],
+    question: Annotated[
+        str,
+        typer.Argument(help="What to ask.  [default: questions are typed, until Ctrl-D]", show_default=False),
+    ] = "",
     *,
     file: File = DEFAULT_FILE,
     system: Annotated[str, typer.Option("--system", help="What the model is told beforehand.")] = "",
@@ -155,8 +158,11 @@ def ask(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Ask a served model; the answer is written as it comes."""
-    from kit.run.ask import Question, ask
+    """Ask a served model; the answer is written as it comes.
+
+    Without a question, talk with it: what was said before counts, until Ctrl-D.
+    """
+    from kit.run.ask import Question, ask, open_talk
 
     asked = Question(question, system, max_tokens, temperature, think=not no_think, model=model)
 
@@ -165,9 +171,33 @@ def ask(
         sys.stdout.flush()
 
     loaded = open_project(file)
+    if not question:
+        if as_json:
+            raise ConfigError("--json answers one question", where="kit ask", fix=f'kit ask {job} "…" --json')
+        with asking_toolbox() as toolbox, open_talk(loaded, job, asked, toolbox) as talk:
+            _talk(talk, say)
+        return
     with asking_toolbox() as toolbox:
         result = ask(loaded, job, asked, toolbox, None if as_json else say)
     show(result, _end_of_answer, as_json=as_json)
+
+
+def _talk(talk: Talk, say: Callable[[str], None]) -> None:
+    mark = "> " if sys.stdin.isatty() else ""
+    while True:
+        try:
+            text = input(mark).strip()
+        except EOFError:
+            break
+        if not text:
+            continue
+        try:
+            talk.say(text, say)
+        except JobError as error:
+            typer.echo(str(error), err=True)
+        say("\n")
+    if mark:
+        say("\n")
 
 
 def _end_of_answer(result: Asked) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError
@@ -13,10 +14,11 @@ from kit.run.machine import make_machine
 from kit.run.needs import find_job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kit.project.load import LoadedProject
-    from kit.run.machine import Toolbox
+    from kit.run.access import Access
+    from kit.run.machine import Machine, Toolbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,14 @@ def model_choice(name: str, job: ServeJob | ApiJob, model: str) -> dict[str, Any
     return {"lora_path": model} if isinstance(job, ServeJob) and job.engine == "sglang" else {"model": model}
 
 
-def chat_request(question: Question) -> dict[str, Any]:
-    """Return the body of a chat completion for a question, without the model. Pure."""
+def chat_request(question: Question, said: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
+    """Return the body of a chat completion for a question, without the model. Pure.
+
+    `said` are the (role, text) of what went before.
+    """
     messages = [{"role": "system", "content": question.system}] if question.system else []
-    request: dict[str, Any] = {"messages": [*messages, {"role": "user", "content": question.text}]}
+    messages += [{"role": role, "content": text} for role, text in (*said, ("user", question.text))]
+    request: dict[str, Any] = {"messages": messages}
     if question.max_tokens is not None:
         request["max_tokens"] = question.max_tokens
     if question.temperature is not None:
@@ -79,16 +85,12 @@ def chat_request(question: Question) -> dict[str, Any]:
     return request
 
 
-def ask(
-    loaded: LoadedProject,
-    job_name: str,
-    question: Question,
-    toolbox: Toolbox,
-    on_text: Callable[[str], None] | None = None,
-) -> Asked:
-    """Ask, and return the answer; `on_text` hears it piece by piece.
+@contextmanager
+def open_talk(loaded: LoadedProject, job_name: str, question: Question, toolbox: Toolbox) -> Iterator[Talk]:
+    """Yield a talk with what a job serves, over one connection.
 
-    Raises ConfigError when the job serves nothing, JobError when it does not run or fails to answer.
+    Of `question` all but its text holds for the whole talk. Raises ConfigError when the job serves nothing,
+    UnreachableError.
     """
     job = find_job(loaded.project, job_name)
     host = job.hosts[0] if job.hosts else ""
@@ -97,27 +99,64 @@ def ask(
         job = loaded.project.jobs[job.to[0]]
     if not isinstance(job, ServeJob | ApiJob):
         raise ConfigError(f"{job_name} is a {job.kind} job and serves no model", where=f"jobs.{job_name}")
-
     access = read_access(loaded, job_name)
-    request = chat_request(question) | model_choice(job_name, job, question.model)
-
-    def hear(event: dict[str, Any]) -> None:
-        if on_text is not None and event.get("text"):
-            on_text(event["text"])
-
+    choice = model_choice(job_name, job, question.model)
     with open_hosts(loaded, (host,), toolbox.connect) as hosts:
         machine = make_machine(hosts[host], loaded.project.hosts[host], toolbox)
-        keys = {"api_key": access.api_key, "certificate": access.certificate}
-        found = machine.ask("ask", hear, job=job_name, chat=request, **keys)
-    usage = dict(found["usage"])
-    return Asked(
-        job=job_name,
-        model=question.model or found["model"],
-        question=question.text,
-        answer=found["text"],
-        reasoning=found["reasoning"],
-        prompt_tokens=usage.get("prompt_tokens"),
-        completion_tokens=usage.get("completion_tokens"),
-        seconds=round(found["seconds"], 3),
-        seconds_to_first_token=found["seconds_to_first_token"],
-    )
+        yield Talk(job_name, machine, access, question, choice)
+
+
+class Talk:
+    """Questions and answers, each of which the model is told again with the next question."""
+
+    def __init__(
+        self, job: str, machine: Machine, access: Access, question: Question, choice: dict[str, Any]
+    ) -> None:
+        self._job = job
+        self._machine = machine
+        self._keys = {"api_key": access.api_key, "certificate": access.certificate}
+        self._question = question
+        self._choice = choice
+        self._said: tuple[tuple[str, str], ...] = ()
+
+    def say(self, text: str, on_text: Callable[[str], None] | None = None) -> Asked:
+        """Ask, and return the answer; `on_text` hears it piece by piece.
+
+        Raises JobError when the job does not run or fails to answer; the question is not remembered then.
+        """
+
+        def hear(event: dict[str, Any]) -> None:
+            if on_text is not None and event.get("text"):
+                on_text(event["text"])
+
+        request = chat_request(replace(self._question, text=text), self._said) | self._choice
+        found = self._machine.ask("ask", hear, job=self._job, chat=request, **self._keys)
+        # What a reasoning model thought is not told again: chat templates leave it out, too.
+        self._said = (*self._said, ("user", text), ("assistant", found["text"]))
+        usage = dict(found["usage"])
+        return Asked(
+            job=self._job,
+            model=self._question.model or found["model"],
+            question=text,
+            answer=found["text"],
+            reasoning=found["reasoning"],
+            prompt_tokens=usage.get("prompt_tokens"),
+            completion_tokens=usage.get("completion_tokens"),
+            seconds=round(found["seconds"], 3),
+            seconds_to_first_token=found["seconds_to_first_token"],
+        )
+
+
+def ask(
+    loaded: LoadedProject,
+    job_name: str,
+    question: Question,
+    toolbox: Toolbox,
+    on_text: Callable[[str], None] | None = None,
+) -> Asked:
+    """Ask one question, and return the answer; `on_text` hears it piece by piece.
+
+    Raises ConfigError when the job serves nothing, JobError when it does not run or fails to answer.
+    """
+    with open_talk(loaded, job_name, question, toolbox) as talk:
+        return talk.say(question.text, on_text)

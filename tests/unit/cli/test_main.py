@@ -107,9 +107,7 @@ def test_a_failure_is_one_json_document(tmp_path: Path) -> None:
     assert "nope" in found.stderr
 
 
-@pytest.mark.parametrize(
-    "words", [("upp",), ("up",), ("up", "train", "--nope"), ("ask", "serve"), ("--nope",)]
-)
+@pytest.mark.parametrize("words", [("upp",), ("up",), ("up", "train", "--nope"), ("ask",), ("--nope",)])
 def test_wrong_usage_is_exit_code_2_in_words_and_in_json(words: tuple[str, ...]) -> None:
     assert run(*words).exit_code == 2
     found = run(*words, "--json")

@@ -11,7 +11,7 @@ import pytest
 from kit.errors import ConfigError, JobError, TransferError, UnfitError, UnreachableError, VerificationError
 from kit.jobs.launch import AdapterShape
 from kit.project.job_model import ServeJob
-from kit.run.ask import Question, ask, model_choice
+from kit.run.ask import Question, ask, model_choice, open_talk
 from kit.run.collect import Collected, collect
 from kit.run.down import down, require_choice
 from kit.run.logs import choose_logs, collect_lines, logs
@@ -335,6 +335,29 @@ def test_what_an_adapter_says_of_itself_is_recorded(
     world = world_where(tmp_path, learn)
     world.up("train")
     assert record_at(world.run_folders("gpu1", "train")[0]).adapter == shape
+
+
+def test_what_was_said_before_is_told_again(tmp_path: Path) -> None:
+    world = serving(tmp_path)
+    world.up("serve")
+    asked: list[Any] = []
+
+    def reply(request: dict[str, Any]) -> dict[str, Any]:
+        asked.append([(item["role"], item["content"]) for item in request["chat"]["messages"]])
+        if "fail" in request["chat"]["messages"][-1]["content"]:
+            raise JobError("too long")
+        answer = {"text": f"answer {len(asked)}", "reasoning": "hm", "usage": [], "seconds": 1.0}
+        return {**answer, "seconds_to_first_token": 0.5, "model": "merge", "run_id": "x"}
+
+    world.agents["gpu1"].answers["ask"] = reply
+    with open_talk(world.loaded, "serve", Question("", system="Be brief."), world.toolbox) as talk:
+        talk.say("one")
+        with pytest.raises(JobError):
+            talk.say("fail")
+        talk.say("two")
+    system, first = ("system", "Be brief."), ("user", "one")
+    assert asked[0] == [system, first]
+    assert asked[2] == [system, first, ("assistant", "answer 1"), ("user", "two")]
 
 
 def test_a_model_that_is_not_served_cannot_be_asked(tmp_path: Path) -> None:
