@@ -29,6 +29,7 @@ _SGLANG = {
     "tp_size": "tensor_parallel_size",
     "context_length": "max_model_len",
     "mem_fraction_static": "gpu_memory_utilization",
+    "max_running_requests": "max_num_seqs",
     "dp": "dp_size",
 }
 _SWITCHES = (
@@ -108,6 +109,9 @@ class _Serve:
             "revision": self._revision,
             "tokenizer": self._tokenizer,
             "tensor_parallel_size": self._whole("tensor_parallel"),
+            "pipeline_parallel_size": self._whole("pipeline_parallel"),
+            "max_num_seqs": self._whole("max_num_seqs"),
+            "quantization": self._quantization,
             "max_model_len": self._length,
             "gpu_memory_utilization": self._share,
             "dtype": self._dtype,
@@ -135,7 +139,7 @@ class _Serve:
         env = take_environment(self.invocation)
         self._address()
         if self.invocation.gpus is None:
-            self.invocation.gpus = self.body.get("tensor_parallel", 1)
+            self.invocation.gpus = self.body.get("tensor_parallel", 1) * self.body.get("pipeline_parallel", 1)
         if env:
             self.body["env"] = env
         if self.args:
@@ -250,6 +254,10 @@ class _Serve:
     def _reasoning(self, given: str, value: str) -> None:
         self.body["reasoning"] = value
         self.changes.renamed(given, f"reasoning: {value}", "kit says it in the words of the stack's engine")
+
+    def _quantization(self, given: str, value: str) -> None:
+        self.body["quantization"] = value
+        self.changes.renamed(given, f"quantization: {value}")
 
     def _served(self, given: str, values: tuple[str, ...]) -> None:
         self.body["served_name"] = values[0]

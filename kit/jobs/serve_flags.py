@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError
 from kit.jobs.argument_table import load_table
+from kit.jobs.argument_value import wrong_value
 from kit.jobs.arguments import own_arguments
 from kit.jobs.versions import release
 
@@ -48,7 +49,7 @@ _PARALLEL = ("pipeline_parallel_size", "data_parallel_size", "dp_size")
 
 def gpus_needed(job: ServeJob) -> int:
     """Return how many GPUs (or CPU workers) the job's parallel sizes multiply to."""
-    count = job.tensor_parallel
+    count = job.tensor_parallel * job.pipeline_parallel
     for argument, value in job.args.items():
         if argument.replace("-", "_") in _PARALLEL and isinstance(value, int):
             count *= value
@@ -70,12 +71,23 @@ def serve_words(
             fix=f'jobs.{name}.env: {{VLLM_CPU_KVCACHE_SPACE: "4"}} gives the cache 4 GiB',
         )
     build = _vllm if job.engine == "vllm" else _sglang
-    words = (*build(name, job, version, model), *more)
     table = load_table(job.engine, version) or {}
+    words = (*build(name, job, version, model), *_quantization(name, job, table), *more)
     extra = (
         word for argument, value in own.items() for word in _flag(name, job.engine, argument, value, table)
     )
     return (*words, *extra)
+
+
+def _quantization(name: str, job: ServeJob, table: Table) -> tuple[str, ...]:
+    if job.quantization is None:
+        return ()
+    known = table.get("quantization")
+    wrong = wrong_value(known, job.quantization) if known else None
+    if wrong:
+        what, why, fix = wrong
+        raise ConfigError(what, where=f"jobs.{name}.quantization", why=why, fix=fix)
+    return (f"--quantization={job.quantization}",)
 
 
 def flag_of(given: str, table: Table) -> Argument | None:
@@ -98,8 +110,12 @@ def _vllm(name: str, job: ServeJob, version: str, model: str) -> tuple[str, ...]
     ]
     if job.tensor_parallel > 1:
         words.append(f"--tensor-parallel-size={job.tensor_parallel}")
+    if job.pipeline_parallel > 1:
+        words.append(f"--pipeline-parallel-size={job.pipeline_parallel}")
     if job.max_model_len is not None:
         words.append(f"--max-model-len={job.max_model_len}")
+    if job.max_num_seqs is not None:
+        words.append(f"--max-num-seqs={job.max_num_seqs}")
     if job.gpu_memory_utilization is not None:
         words.append(f"--gpu-memory-utilization={job.gpu_memory_utilization}")
     if job.dtype is not None:
@@ -131,8 +147,16 @@ def _sglang(name: str, job: ServeJob, version: str, model: str) -> tuple[str, ..
     ]
     if job.tensor_parallel > 1:
         words.append(f"--tp-size={job.tensor_parallel}")
+    if job.pipeline_parallel > 1:
+        raise ConfigError(
+            f"SGLang {version} splits no model into a pipeline",
+            where=f"jobs.{name}.pipeline_parallel",
+            fix="tensor_parallel spreads it over GPUs, or engine: vllm",
+        )
     if job.max_model_len is not None:
         words.append(f"--context-length={job.max_model_len}")
+    if job.max_num_seqs is not None:
+        words.append(f"--max-running-requests={job.max_num_seqs}")
     if job.gpu_memory_utilization is not None:
         words.append(f"--mem-fraction-static={job.gpu_memory_utilization}")
     if job.dtype is not None:

@@ -68,7 +68,12 @@ class ServeJob(GpuJob):
     """Train jobs whose LoRA adapters are served beside the model, each under its job's name."""
     hosts: tuple[str, ...] = Field(min_length=1, max_length=1)
     tensor_parallel: int = Field(default=1, ge=1)
+    pipeline_parallel: int = Field(default=1, ge=1)
     max_model_len: int | None = Field(default=None, ge=1)
+    max_num_seqs: int | None = Field(default=None, ge=1)
+    """Requests that are computed at a time."""
+    quantization: str | None = None
+    """How the model's weights are quantised: `awq`, `gptq`, `fp8` … in the words of the engine's version."""
     gpu_memory_utilization: float | None = Field(default=None, gt=0, le=1)
     dtype: Literal["auto", "half", "float16", "bfloat16", "float", "float32"] | None = None
     reasoning: str | None = None

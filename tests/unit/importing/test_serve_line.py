@@ -54,13 +54,19 @@ def test_values_survive_and_switches_are_switches() -> None:
             "--enable-prefix-caching",
             "--no-enable-chunked-prefill",
         ),
-        *("--max-num-seqs=64", "--compilation-config.level", "3", "--override-generation-config", "x: 'y"),
+        *(
+            "--max-num-batched-tokens=64",
+            "--compilation-config.level",
+            "3",
+            "--override-generation-config",
+            "x: 'y",
+        ),
     )
     assert found.body["args"] == {
         "hf-overrides": {"a": "it's $x\n中"},
         "enable-prefix-caching": True,
         "enable-chunked-prefill": False,
-        "max-num-seqs": 64,
+        "max-num-batched-tokens": 64,
         "compilation-config": {"level": 3},
         "override-generation-config": "x: 'y",
     }

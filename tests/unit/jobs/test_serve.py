@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -89,6 +90,35 @@ def test_settings_become_sglang_flags() -> None:
         "--dtype=auto",
         "--reasoning-parser=qwen3",
     } <= set(words)
+
+
+def test_pipelines_quantisation_and_requests_at_a_time_in_the_words_of_each_engine() -> None:
+    given = {"max_num_seqs": 8, "quantization": "awq"}
+    words = _words(_gpu({"tensor_parallel": 2, "pipeline_parallel": 2, **given}))
+    assert {"--pipeline-parallel-size=2", "--max-num-seqs=8", "--quantization=awq"} <= set(words)
+    assert {"--max-running-requests=8", "--quantization=awq"} <= set(
+        _words(_gpu({"engine": "sglang", **given}))
+    )
+
+
+@pytest.mark.parametrize(
+    ("job", "told"),
+    [
+        (
+            {"quantization": "awk"},
+            "jobs.serve.quantization: 'awk' is none of the choices .*did you mean 'awq'",
+        ),
+        (
+            {"engine": "sglang", "pipeline_parallel": 2},
+            "jobs.serve.pipeline_parallel: SGLang 0.4.6.post1 splits",
+        ),
+        ({"tensor_parallel": 2, "pipeline_parallel": 4}, "8 GPUs are needed"),
+    ],
+)
+def test_what_an_engine_cannot_do_with_a_model_is_refused(job: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _words(_gpu(job))
+    assert re.search(told, str(caught.value))
 
 
 def test_sglang_needs_no_compiler_on_the_host_unless_the_user_says_so() -> None:
