@@ -12,6 +12,7 @@ import yaml
 from kit.jobs.argument_table import known_arguments
 from kit.jobs.argument_value import wrong_value
 from kit.jobs.make_launch import make_launch
+from kit.project.job_model import ServeJob
 from kit.project.load import parse_project
 from tests.jobs.row import RENDERED, Row
 from tests.unit.jobs.launch_factories import RUN_ID, context_of, file_of, gpus
@@ -19,12 +20,13 @@ from tests.unit.jobs.launch_factories import RUN_ID, context_of, file_of, gpus
 if TYPE_CHECKING:
     from jsonschema import Draft7Validator
 
+    from kit.jobs.argument_table import Table
     from kit.jobs.launch import HostLaunch
     from kit.project.model import Project
     from tests.jobs.scene import Scene
 
 SCHEMAS = Path(__file__).parents[1] / "contract" / "compose_schemas"
-IMAGES = ["train", "serve", "serve-sglang", "data"]
+IMAGES = ["train", "serve", "serve-sglang", "proxy", "data"]
 
 
 def gpu_project(document: dict[str, Any], jobs: dict[str, Any]) -> Project:
@@ -61,6 +63,8 @@ def check_share(project: Project, job: str, share: HostLaunch) -> int:
     for name in ("compose-1.29.2", "compose-go-2.4.8"):
         assert not list(_validator(name).iter_errors(compose)), (share.host, name)
     known = known_arguments(project, job)
+    if known is not None and known.table is not None and isinstance(project.jobs[job], ServeJob):
+        return _known_flags(compose["services"]["serve"]["command"], known.table)
     written = [
         file for file in share.files if file.path in ("train.yaml", "export.yaml", "api.yaml", "chat.yaml")
     ]
@@ -71,3 +75,11 @@ def check_share(project: Project, job: str, share: HostLaunch) -> int:
         assert name in known.table, name
         assert wrong_value(known.table[name], value) is None, (name, value)
     return len(arguments)
+
+
+def _known_flags(words: list[str], table: Table) -> int:
+    """Return how many flags an engine is given, every one of them in its recorded parser."""
+    flags = [word.partition("=")[0].removeprefix("--") for word in words if word.startswith("--")]
+    for flag in flags:
+        assert flag in table, flag
+    return len(flags)

@@ -19,8 +19,8 @@ What becomes of each, as `make test-jobs` found it:
 - **ran**: in the lab, on stack `cpu`, with the real images, shipped from a bundle to two hosts with Docker
   engine 20.10 and docker-compose 1.29.2; seconds are those of the whole row, on 2 processors that both share.
 - **rendered**: for stack `cu126`, since it needs a GPU: the launch was made for two hosts of four GPUs, its
-  compose files are valid by both ages of compose's schema, and every argument that LLaMA-Factory gets is in
-  the parser recorded from the pinned release. Nothing of it was run.
+  compose files are valid by both ages of compose's schema, and every argument or flag that its program gets
+  is in the parser recorded from the pinned release. Nothing of it was run.
 - **refused**: kit ends with exit code 2 before any host is asked, and says why and how to mend it.
 
 """

@@ -94,6 +94,7 @@ def scene_beside(crossed: Journey, folder: Path) -> Scene:
     made = yaml.safe_load(definition.read_text(encoding="utf-8"))
     definition.unlink()
     made["hosts"] = {name: {**host, "root": root} for name, host in made["hosts"].items() if name in HOSTS}
+    made["images"] = [*dict.fromkeys((*made["images"], "proxy"))]
     made["datasets"] = {**made["datasets"], **write_datasets(folder)}
     # A host gets what its jobs name.
     train = {"kind": "train", "model": "tiny", "template": "chatml", "hosts": list(HOSTS)}

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.jobs import afterwards, resumes, trainings, windows
+from tests.jobs import afterwards, resumes, serving, trainings, windows
 
-ROWS = (*trainings.ROWS, *resumes.ROWS, *windows.ROWS, *afterwards.ROWS)
+ROWS = (*trainings.ROWS, *resumes.ROWS, *serving.ROWS, *windows.ROWS, *afterwards.ROWS)
