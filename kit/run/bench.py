@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kit.data_files import data_folder
@@ -212,7 +212,9 @@ def _measure(
     machine: Machine, container: str, engine: str, wanted: Bench, words: tuple[str, ...], progress: Progress
 ) -> tuple[Load, ...]:
     loads = [load_words(wanted, concurrency) for concurrency in wanted.concurrencies]
-    spec = json.dumps({"engine": engine, "words": words, "loads": loads})
+    most = max(wanted.concurrencies)
+    warm_up = load_words(replace(wanted, requests=most), most)
+    spec = json.dumps({"engine": engine, "words": words, "warm_up": warm_up, "loads": loads})
     script = (data_folder("templates") / "bench" / "measure.py").read_bytes()
     argv = (*machine.facts.docker, "exec", "-i", container, "python3", "-", spec)
     found: list[Load] = []

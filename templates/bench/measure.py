@@ -42,6 +42,9 @@ def measure(spec: dict[str, list]) -> None:
     if KEY.is_file():
         os.environ["OPENAI_API_KEY"] = KEY.read_text(encoding="utf-8").strip()
     run = {"vllm": vllm, "sglang": sglang}[spec["engine"]]
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
+        # What an engine compiles or allocates at its first requests is no part of how fast it is.
+        run([*spec["words"], *spec["warm_up"]], folder)
     for load in spec["loads"]:
         with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
             found = run([*spec["words"], *load], folder)

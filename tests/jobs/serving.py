@@ -108,7 +108,9 @@ def _replicas(scene: Scene, more: dict[str, Any]) -> dict[str, Any]:
 def _one_killed(scene: Scene) -> str:
     jobs = _replicas(scene, {})
     with _up(scene, jobs, "one", "two", "front"):
-        words = ("python3", "-c", CLIENT, str(scene.port + 23), str(SECONDS), str(CLIENTS))
+        # The host has no Python; the image that serves has.
+        inside = f'docker exec "$(docker ps -q -f label=kit.job=one)" python3 -c "$0" {scene.port + 23}'
+        words = ("sh", "-c", f"{inside} {SECONDS} {CLIENTS}", CLIENT)
         told: list[str] = []
         client = threading.Thread(target=lambda: told.append(scene.lab.exec("gpu1", words)))
         client.start()
@@ -135,7 +137,7 @@ def _key_and_certificate(scene: Scene) -> str:
     jobs = {"row-serve": {**SERVE, "api_key_file": "api-key", "tls": tls, "port": scene.port + 24}}
     with _up(scene, jobs, "row-serve") as definition:
         asked = scene.kit("ask", "row-serve", QUESTION, "--max-tokens", "8", definition=definition)
-        inspect = 'docker inspect "$(docker ps -q -f label=kit.job=row-serve)"; ps -eo args'
+        inspect = 'docker inspect "$(docker ps -q -f label=kit.job=row-serve)"; cat /proc/[0-9]*/cmdline'
         shown = scene.lab.exec("gpu1", ("sh", "-c", inspect))
         probe = f"curl -sk -o /dev/null -w '%{{http_code}}' https://127.0.0.1:{scene.port + 24}/v1/models"
         without = scene.lab.exec("gpu1", ("sh", "-c", probe))

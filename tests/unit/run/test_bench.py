@@ -66,6 +66,7 @@ def test_each_load_is_measured_in_the_container_that_serves(tmp_path: Path) -> N
         "--model=/kit/models/tiny",
         "--served-model-name=tiny",
     } <= set(spec["words"])
+    assert spec["warm_up"] == ["--max-concurrency=8", "--num-prompts=8"]
     assert spec["loads"] == [
         ["--max-concurrency=4", "--num-prompts=16"],
         ["--max-concurrency=8", "--num-prompts=32"],
