@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from kit.jobs.deepspeed import FILE as DEEPSPEED
 from kit.jobs.deepspeed import check_zero, deepspeed_json
+from kit.jobs.elastic import check_elastic, elastic_environment, hosts_to_lose
 from kit.jobs.environment import FOLDERS, merge_environment
 from kit.jobs.holdings import meeting_port, place_gpus
 from kit.jobs.launch import HostLaunch, Launch, LaunchFile
@@ -43,11 +44,19 @@ def train_launch(project: Project, name: str, run_id: str, context: LaunchContex
     check_zero(name, job)
     files = _files(project, name, job, context.resume)
     routes = training_routes(project, job.hosts, context)
+    check_elastic(name, job, routes)
     places = tuple(Place(project, name, run_id, host, context) for host in job.hosts)
     first = places[0]
     port = meeting_port(job.port, first.host, first.facts, first.compose_project)
     shares = tuple(_share(place, routes, files, port) for place in places)
-    return Launch(job=name, kind=job.kind, run_id=run_id, hosts=shares, rank_zero=job.hosts[0])
+    return Launch(
+        job=name,
+        kind=job.kind,
+        run_id=run_id,
+        hosts=shares,
+        rank_zero=job.hosts[0],
+        may_lose=hosts_to_lose(job),
+    )
 
 
 def _files(project: Project, name: str, job: TrainJob, resume: ResumePoint | None) -> tuple[LaunchFile, ...]:
@@ -151,7 +160,13 @@ def _environment(
         "PET_LOG_DIR": f"{RUN}/logs",
     }
     device = _gpu_environment(place) if gpus else _cpu_environment(place)
-    return {**ranks, **socket_environment(route), **device, **monitor_environment(job)}
+    return {
+        **ranks,
+        **elastic_environment(job, place.run_id),
+        **socket_environment(route),
+        **device,
+        **monitor_environment(job),
+    }
 
 
 def _gpu_environment(place: Place) -> dict[str, str]:

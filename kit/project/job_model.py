@@ -24,6 +24,15 @@ class GpuJob(JobBase):
     """On each of its hosts: a count, or ids among the host's; as many as it can use when left out."""
 
 
+class Elastic(Section):
+    """A training that may lose hosts."""
+
+    min_hosts: int = Field(default=1, ge=1)
+    """Fewest hosts that it goes on with."""
+    restarts: int = Field(default=3, ge=0)
+    """How often its workers are started again."""
+
+
 class TrainJob(GpuJob):
     """LLaMA-Factory with DeepSpeed, one process per GPU (or per host on a CPU)."""
 
@@ -35,6 +44,8 @@ class TrainJob(GpuJob):
     zero: Literal[0, 1, 2, 3] | None = 2
     """DeepSpeed's ZeRO stage; null trains without DeepSpeed."""
     offload: Literal["none", "optimizer", "all", "nvme"] = "none"
+    elastic: Elastic | None = None
+    """When hosts fail on the way, the others begin again; null ends the training on all of them."""
     args: Mapping[str, Any] = {}
     """LLaMA-Factory's own arguments, as they stand in its YAML."""
     port: Port | None = None

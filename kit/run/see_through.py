@@ -55,6 +55,11 @@ def see_to_its_end(
         ) from error
     if ended.failed is not None:
         raise _fail(launch, machines, ended, progress)
+    for host, state in ended.states.items():
+        if state is None or not state.succeeded:
+            progress.note(
+                f"{host} failed on the way, and the others went on: kit logs {launch.job} --host {host}"
+            )
     recorded = each(
         tuple(machines), lambda host: record_end(machines[host], launch.job, launch.run_id, progress)
     )

@@ -73,6 +73,12 @@ def first_failure(
     return min(failed, key=order)
 
 
+def may_go_on(launch: Launch, states: Mapping[str, ContainerState | None]) -> bool:
+    """Return whether an elastic training goes on without the hosts that failed. Pure."""
+    failed = [host for host, state in states.items() if state is None or _has_failed(state)]
+    return launch.rank_zero not in failed and len(failed) <= launch.may_lose
+
+
 def _has_failed(state: ContainerState) -> bool:
     return not state.running and not state.succeeded
 
@@ -92,7 +98,9 @@ def watch(launch: Launch, machines: Mapping[str, Machine], progress: Progress, c
     while True:
         states = each(tuple(shares), lambda host: look(machines[host], shares[host]))
         failed = first_failure(states, offsets)
-        if failed is not None or all(state is not None and not state.running for state in states.values()):
+        if failed is not None and may_go_on(launch, states):
+            failed = None
+        if failed is not None or not any(state and state.running for state in states.values()):
             progress.finish(task)
             return Ended(states, failed)
         _tell(launch, machines[launch.rank_zero], shares[launch.rank_zero], progress, task)

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from tests.jobs import afterwards, resumes, serving, trainings, windows
 
-ROWS = (*trainings.ROWS, *resumes.ROWS, *serving.ROWS, *windows.ROWS, *afterwards.ROWS)
+ROWS = (*trainings.ROWS, *elastic.ROWS, *resumes.ROWS, *serving.ROWS, *windows.ROWS, *afterwards.ROWS)

@@ -348,3 +348,29 @@ def test_a_rank_asks_no_resolver_for_names() -> None:
     assert "hosts: files\n" in file.content
     targets = {mount["target"]: mount["source"] for mount in service_of(host)["volumes"]}
     assert targets["/etc/nsswitch.conf"] == f"{host.run_folder}/nsswitch.conf"
+
+
+def test_an_elastic_training_meets_by_its_run_and_may_lose_hosts() -> None:
+    launch = launch_of(document({"elastic": {"min_hosts": 1, "restarts": 5}}))
+    for share in launch.hosts:
+        environment = service_of(share)["environment"]
+        assert environment["RDZV_ID"] == RUN_ID
+        assert (environment["MIN_NNODES"], environment["MAX_NNODES"]) == ("1", "2")
+        assert environment["MAX_RESTARTS"] == "5"
+    assert launch.may_lose == 1
+    plain = launch_of(document())
+    assert "RDZV_ID" not in service_of(plain.hosts[0])["environment"]
+    assert plain.may_lose == 0
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        ({"hosts": ["gpu1"], "elastic": {}}, "one host alone"),
+        ({"elastic": {"min_hosts": 3}}, "3 hosts are the fewest"),
+        ({"hosts": ["gpu2", "gpu1"], "elastic": {}}, "name gpu1 first"),
+    ],
+)
+def test_an_elastic_training_that_cannot_be_is_refused(job: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        launch_of(document(job))

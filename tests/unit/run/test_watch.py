@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from kit.run.watch import first_failure
+from kit.jobs.launch import Launch
+from kit.run.container import ContainerState
+from kit.run.watch import first_failure, may_go_on
 from tests.unit.run.fakes import exited, running
 
 
@@ -26,3 +28,15 @@ def test_a_rank_out_of_memory_is_the_cause_even_if_it_was_noticed_later() -> Non
 def test_a_container_that_is_gone_failed_but_others_tell_more() -> None:
     assert first_failure({"a": None, "b": running()}, {}) == "a"
     assert first_failure({"a": None, "b": exited(1)}, {}) == "b"
+
+
+def test_an_elastic_training_goes_on_without_as_many_hosts_as_it_may_lose() -> None:
+    def goes_on(may_lose: int, **states: ContainerState | None) -> bool:
+        return may_go_on(Launch("train", "train", "run", (), rank_zero="a", may_lose=may_lose), states)
+
+    assert goes_on(1, a=running(), b=exited(137))
+    assert goes_on(1, a=running(), b=None)
+    assert goes_on(1, a=exited(0), b=exited(1))
+    assert not goes_on(1, a=running(), b=exited(137), c=exited(137))
+    assert not goes_on(0, a=running(), b=exited(137))
+    assert not goes_on(1, a=exited(1), b=running())
