@@ -284,9 +284,21 @@ CLASHES = (
     ),
     Clash(
         "stage",
+        lambda asked: asked.of("stage", "ppo") and release(asked.version) >= (0, 9, 4),
+        "its PPO asks for trl 0.9.6 or older, and the rest of this LLaMA-Factory for a newer one",
+        "stage: dpo, or stack: cu126",
+    ),
+    Clash(
+        "stage",
         lambda asked: asked.of("stage", "ppo") and not asked.args.get("reward_model"),
         "PPO asks a reward model, and none is named",
         "reward_model: ADDRESS and reward_model_type: api; kit mounts no second model",
+    ),
+    Clash(
+        "reward_model",
+        lambda asked: asked.of("stage", "ppo") and not asked.of("reward_model_type", "api"),
+        "it is a second model, and kit mounts one",
+        "reward_model: ADDRESS of one that is served, and reward_model_type: api",
     ),
     Clash(
         "shift_attn",

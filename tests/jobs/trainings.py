@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.jobs.scene import Scene
 
 STEPS = 4
+PPO = {"reward_model": "http://10.0.0.9:8001/rewards", "reward_model_type": "api"}
 METHODS: dict[str, dict[str, Any]] = {
     "lora": {"finetuning_type": "lora", "lora_rank": 8, "lora_target": "all"},
     "full": {"finetuning_type": "full"},
@@ -132,11 +133,19 @@ ON_GPUS = (
     on_gpus("sft × lora, fp16", "lora", {"fp16": True}),
     on_gpus("sft × lora, Liger", "lora", {"enable_liger_kernel": True}),
     on_gpus("sft × lora, flash_attn sdpa", "lora", {"flash_attn": "sdpa"}),
+    rendered("train", "ppo × lora, a served reward model", training("ppo", "lora", PPO)),
     on_gpus("sft × full, FSDP", "full", {"fsdp": "full_shard auto_wrap"}),
     on_gpus("sft × lora, FSDP, offload", "lora", {"fsdp": "full_shard auto_wrap offload"}),
 )
 NOT_AT_ALL = (
-    refused("train", "ppo without a reward model", training("ppo", "lora")),
+    refused("train", "ppo on stack cpu", training("ppo", "lora")),
+    refused("train", "ppo without a reward model", training("ppo", "lora"), stack="cu126"),
+    refused(
+        "train",
+        "ppo with a reward model of its own",
+        training("ppo", "lora", {"reward_model": "saves/rm"}),
+        stack="cu126",
+    ),
     not_here("qlora on stack cpu", "lora", {"quantization_bit": 4}),
     not_here("bf16 on stack cpu", "lora", {"bf16": True}),
     not_here("Liger on stack cpu", "lora", {"enable_liger_kernel": True}),

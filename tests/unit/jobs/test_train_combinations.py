@@ -56,7 +56,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"pissa_init": True, "stage": "dpo"}, "pissa_init"),
     ({"stage": "dpo", "pref_loss": "ipo", "dpo_label_smoothing": 0.1}, "dpo_label_smoothing"),
     ({"stage": "ppo"}, "stage"),
-    ({"stage": "ppo", "reward_model": "http://a", "shift_attn": True}, "shift_attn"),
 ]
 ALLOWED: list[dict[str, Any]] = [
     {},
@@ -72,7 +71,6 @@ ALLOWED: list[dict[str, Any]] = [
     {"stage": "dpo", "pref_loss": "orpo", "pissa_init": True},
     {"stage": "dpo", "dpo_label_smoothing": 0.1},
     {"use_llama_pro": True, "finetuning_type": "freeze"},
-    {"stage": "ppo", "reward_model": "http://a", "reward_model_type": "api"},
 ]
 
 
@@ -94,8 +92,30 @@ def test_what_goes_together_passes(args: dict[str, Any]) -> None:
     check_combinations("train", asked(args))
 
 
+PPO = {"stage": "ppo", "reward_model": "http://a", "reward_model_type": "api"}
+REFUSED_PPO = [
+    ({**PPO, "shift_attn": True}, "shift_attn"),
+    ({**PPO, "reward_model_type": "lora"}, "reward_model"),
+]
+
+
+def test_ppo_is_for_the_release_whose_trl_has_it() -> None:
+    check_combinations("train", asked(PPO, version="0.9.3"))
+    with pytest.raises(ConfigError, match=r"trl 0\.9\.6"):
+        check_combinations("train", asked(PPO, version="0.9.5"))
+
+
+@pytest.mark.parametrize(("args", "argument"), REFUSED_PPO)
+def test_what_ppo_cannot_have_is_refused(args: dict[str, Any], argument: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_combinations("train", asked(args, version="0.9.3"))
+    assert caught.value.where == f"jobs.train.args.{argument}"
+
+
 def test_every_clash_is_shown_here() -> None:
-    assert {argument for _, argument in REFUSED} >= {clash.argument for clash in CLASHES} - {"eval_strategy"}
+    assert {argument for _, argument in [*REFUSED, *REFUSED_PPO]} >= {clash.argument for clash in CLASHES} - {
+        "eval_strategy"
+    }
 
 
 def test_layerwise_badam_needs_zero_3() -> None:
