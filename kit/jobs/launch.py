@@ -140,8 +140,6 @@ class Launch:
     hosts: tuple[HostLaunch, ...]
     rank_zero: str
     """The host whose run folder holds what the job makes."""
-    may_lose: int = 0
-    """How many of the other hosts may fail while the job goes on."""
     endpoint_port: int | None = None
     """Port on the host's loopback (or `bind`) that answers when the job serves; None otherwise."""
     endpoint_bind: str = "127.0.0.1"
@@ -151,3 +149,5 @@ class Launch:
     """Names of the adapters that the endpoint serves beside its model."""
     endpoint_tls: bool = False
     """It speaks HTTPS."""
+    may_lose: int = 0
+    """How many of the other hosts may fail while the job goes on."""

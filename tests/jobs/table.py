@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.jobs import afterwards, resumes, serving, trainings, windows
+from tests.jobs import afterwards, elastic, resumes, serving, trainings, windows
 
 ROWS = (*trainings.ROWS, *elastic.ROWS, *resumes.ROWS, *serving.ROWS, *windows.ROWS, *afterwards.ROWS)
