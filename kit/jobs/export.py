@@ -10,29 +10,36 @@ from kit.jobs.environment import FOLDERS, merge_environment
 from kit.jobs.holdings import place_gpus
 from kit.jobs.launch import Launch, LaunchFile
 from kit.jobs.llamafactory import arguments_yaml
-from kit.jobs.places import ADAPTERS, MODELS, OUT, RUN, Mount, model_folder
+from kit.jobs.places import DATA, OUT, RUN, Mount, dataset_folder
+from kit.jobs.quantise import check_quantising, quantising_arguments
 from kit.jobs.share import Place, Work, host_launch, service_of
+from kit.jobs.talk import trained, untrained
 from kit.jobs.train_arguments import check_template
 from kit.jobs.versions import has_gpus, pinned
 from kit.project.references import hosts_of
 
 if TYPE_CHECKING:
     from kit.jobs.launch import LaunchContext
-    from kit.project.job_model import ExportJob, TrainJob
+    from kit.project.job_model import ExportJob
     from kit.project.model import Project
 
 FILE = "export.yaml"
 OWNED = {
-    "model_name_or_path": "`from` names the training, and that its model",
+    "model_name_or_path": "`from` names the training, and that its model; or `model` does",
     "adapter_name_or_path": "`from` names the training",
     "export_dir": "the run's folder on the host takes it",
-    "template": "the training's template holds",
+    "template": "the training's template holds, or that of the job",
     "finetuning_type": "the training's holds",
     "export_hub_model_id": "there is no hub on the intranet",
-    "export_quantization_bit": "LLaMA-Factory merges an adapter or quantises, not both at once",
+    "export_quantization_bit": "`bits` of the job says it",
+    "export_quantization_dataset": "`calibration` of the job says it",
 }
-# What changes the model or its tokens in training must be the same when it is merged.
-_CARRIED = ("trust_remote_code", "resize_vocab", "add_tokens", "add_special_tokens", "new_special_tokens")
+_DEFAULTS: dict[str, Any] = {
+    "export_dir": OUT,
+    "export_size": 5,
+    "export_device": "cpu",
+    "export_legacy_format": False,
+}
 
 
 def export_launch(project: Project, name: str, run_id: str, context: LaunchContext) -> Launch:
@@ -44,10 +51,15 @@ def export_launch(project: Project, name: str, run_id: str, context: LaunchConte
         )
     place = Place(project, name, run_id, hosts[0], context)
     job = cast("ExportJob", place.job)
-    training = cast("TrainJob", project.jobs[job.from_])
-    arguments, mounts = _arguments(place, job, training)
+    check_quantising(project, name, job)
+    found, mounts = trained(place, job.from_) if job.from_ is not None else untrained(place, job)
+    own = own_arguments(name, job.args, OWNED)
+    arguments = {**found, **_DEFAULTS, **own, **quantising_arguments(project, job)}
+    if job.calibration is not None:
+        texts = Mount(dataset_folder(place.spec, job.calibration), f"{DATA}/{job.calibration}")
+        mounts = (*mounts, texts)
     version = pinned(project, "llamafactory", f"jobs.{name}")
-    check_template(f"jobs.{job.from_}.template", training.template, version)
+    check_template(f"jobs.{job.from_ or name}.template", arguments["template"], version)
     on_gpu = has_gpus(project) and arguments["export_device"] != "cpu"
     work = Work(
         command=("llamafactory-cli", "export", f"{RUN}/{FILE}"),
@@ -58,32 +70,3 @@ def export_launch(project: Project, name: str, run_id: str, context: LaunchConte
     files = (LaunchFile(FILE, arguments_yaml(name, arguments, version)),)
     share = host_launch(place, service_of(place, work), files, FOLDERS)
     return Launch(job=name, kind=job.kind, run_id=run_id, hosts=(share,), rank_zero=place.host)
-
-
-def _arguments(place: Place, job: ExportJob, training: TrainJob) -> tuple[dict[str, Any], tuple[Mount, ...]]:
-    finetuning = str(training.args.get("finetuning_type", "lora"))
-    made = place.made_by(job.from_)
-    if finetuning in ("lora", "oft"):
-        model, adapter = f"{MODELS}/{training.model}", f"{ADAPTERS}/{job.from_}"
-        mounts: tuple[Mount, ...] = (
-            Mount(model_folder(place.spec, training.model), model),
-            Mount(place.adapter_of(job.from_, training.model), adapter),
-        )
-        adapters = {"adapter_name_or_path": adapter}
-    else:
-        # A full training made a whole model; exporting it rewrites its shards and tokenizer.
-        model, adapters = f"{MODELS}/{job.from_}", {}
-        mounts = (Mount(made, model),)
-    carried = {key: training.args[key] for key in _CARRIED if key in training.args}
-    return {
-        "model_name_or_path": model,
-        **adapters,
-        "template": training.template,
-        "finetuning_type": finetuning,
-        "export_dir": OUT,
-        "export_size": 5,
-        "export_device": "cpu",
-        "export_legacy_format": False,
-        **carried,
-        **own_arguments(place.name, job.args, OWNED),
-    }, mounts

@@ -13,7 +13,7 @@ from kit.jobs.versions import has_gpus, pinned
 if TYPE_CHECKING:
     from kit.jobs.gpus import GpuRequest
     from kit.jobs.share import Place
-    from kit.project.job_model import TalkJob, TrainJob
+    from kit.project.job_model import ExportJob, TalkJob, TrainJob
 
 TEMPLATE = "qwen3"
 """For a job that names a model and no template: what a train job takes, too."""
@@ -35,14 +35,15 @@ def talk_arguments(place: Place, job: TalkJob) -> tuple[dict[str, Any], tuple[Mo
     version = pinned(place.project, "llamafactory", f"jobs.{place.name}")
     own = own_arguments(place.name, job.args, OWNED)
     if job.from_ is not None:
-        found, mounts = _trained(place, job.from_)
+        found, mounts = trained(place, job.from_)
     else:
-        found, mounts = _untrained(place, job)
+        found, mounts = untrained(place, job)
     check_template(f"jobs.{place.name}.template", found["template"], version)
     return {**found, "infer_backend": "huggingface", **own}, mounts
 
 
-def _untrained(place: Place, job: TalkJob) -> tuple[dict[str, Any], tuple[Mount, ...]]:
+def untrained(place: Place, job: TalkJob | ExportJob) -> tuple[dict[str, Any], tuple[Mount, ...]]:
+    """Return the arguments that name a job's `model`, and its folder. Raises ConfigError."""
     name = job.model or ""
     source = model_folder(place.spec, name) if name in place.project.models else place.made_by(name)
     path = f"{MODELS}/{name}"
@@ -50,7 +51,8 @@ def _untrained(place: Place, job: TalkJob) -> tuple[dict[str, Any], tuple[Mount,
     return {"model_name_or_path": path, "template": template}, (Mount(source, path),)
 
 
-def _trained(place: Place, maker: str) -> tuple[dict[str, Any], tuple[Mount, ...]]:
+def trained(place: Place, maker: str) -> tuple[dict[str, Any], tuple[Mount, ...]]:
+    """Return the arguments that name what a training made, and its folders. Raises ConfigError."""
     training = cast("TrainJob", place.project.jobs[maker])
     method = str(training.args.get("finetuning_type", "lora"))
     carried = {key: training.args[key] for key in _CARRIED if key in training.args}

@@ -53,10 +53,18 @@ class TrainJob(GpuJob):
 
 
 class ExportJob(GpuJob):
-    """Merges the adapter that a train job made into its base model."""
+    """Merges the adapter that a train job made into its base model, or writes a model anew: quantised."""
 
     kind: Literal["export"]
-    from_: str = Field(alias="from")
+    from_: str | None = Field(default=None, alias="from")
+    model: str | None = None
+    """A model or another export job, in place of `from`."""
+    template: str | None = None
+    """The chat template of `model`; a training's own holds."""
+    bits: Literal[2, 3, 4, 8] | None = None
+    """Quantised with GPTQ."""
+    calibration: str | None = None
+    """A dataset of plain text that GPTQ measures with."""
     args: Mapping[str, Any] = {}
 
 

@@ -63,7 +63,10 @@ def hosts_of(project: Project, job_name: str) -> tuple[str, ...]:
         return job.hosts
     if isinstance(job, AskingJob):
         return hosts_of(project, throughs_of(job)[0])[:1]
-    return project.jobs[job.from_].hosts[:1] if isinstance(job, ExportJob) else ()
+    if isinstance(job, ExportJob):
+        maker = job.from_ or job.model or ""
+        return hosts_of(project, maker)[:1] if maker in project.jobs else ()
+    return ()
 
 
 def throughs_of(job: Job) -> tuple[str, ...]:
@@ -109,7 +112,13 @@ def _job_complaints(project: Project, key: str, job: Job) -> Iterator[tuple[str,
         yield from _unknown(f"{key}.model", "model", job.model, tuple(project.models))
         yield from _every(f"{key}.datasets", "dataset", job.datasets, tuple(project.datasets))
     elif isinstance(job, ExportJob):
-        yield from _unknown(f"{key}.from", "train job", job.from_, trains)
+        # One of another's making is a merged training: so there is no circle.
+        merged = (name for name in exports if getattr(project.jobs[name], "from_", None) is not None)
+        yield from _talk_complaints(key, job, (*project.models, *merged), trains)
+        if job.model in project.models and not job.hosts:
+            yield f"{key}.hosts", "name the host to do it on"
+        if job.calibration is not None:
+            yield from _unknown(f"{key}.calibration", "dataset", job.calibration, tuple(project.datasets))
     elif isinstance(job, ServeJob):
         yield from _unknown(f"{key}.model", "model or export job", job.model, (*project.models, *exports))
         yield from _adapter_complaints(project, key, job, trains)
@@ -129,7 +138,7 @@ def _job_complaints(project: Project, key: str, job: Job) -> Iterator[tuple[str,
 
 
 def _talk_complaints(
-    key: str, job: TalkJob, models: tuple[str, ...], trains: tuple[str, ...]
+    key: str, job: TalkJob | ExportJob, models: tuple[str, ...], trains: tuple[str, ...]
 ) -> Iterator[tuple[str, str]]:
     if (job.model is None) == (job.from_ is None):
         yield key, "name one of `model` (a model or an export job) and `from` (a train job)"

@@ -27,7 +27,7 @@ def makers_of(project: Project, name: str) -> tuple[str, ...]:
     job = find_job(project, name)
     if isinstance(job, ExportJob | TalkJob) and job.from_ is not None:
         return (job.from_,)
-    model = job.model if isinstance(job, ServeJob | TalkJob) else None
+    model = job.model if isinstance(job, ServeJob | TalkJob | ExportJob) else None
     made = (model,) if model is not None and model not in project.models else ()
     return (*made, *job.adapters) if isinstance(job, ServeJob) else made
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kit.bundle.manifest import FileTree, Image, Manifest
-    from kit.project.job_model import ServeJob, TalkJob
+    from kit.project.job_model import ExportJob, ServeJob, TalkJob
     from kit.project.model import Project
 
 KIT_IMAGE = "kit"
@@ -38,8 +38,8 @@ def trees_of(project: Project, job_name: str) -> tuple[TreeName, ...]:
     if isinstance(job, TrainJob):
         return (("model", job.model), *(("dataset", name) for name in job.datasets))
     if isinstance(job, ExportJob):
-        train = project.jobs[job.from_]
-        return (("model", train.model),) if isinstance(train, TrainJob) else ()
+        texts = (("dataset", job.calibration),) if job.calibration is not None else ()
+        return (*_model_of(project, job), *texts)
     if isinstance(job, BoardJob):
         models = (("model", name) for name in job.models)
         return (*models, *(("dataset", name) for name in job.datasets))
@@ -48,7 +48,7 @@ def trees_of(project: Project, job_name: str) -> tuple[TreeName, ...]:
     return _model_of(project, job) if isinstance(job, ServeJob | TalkJob) else ()
 
 
-def _model_of(project: Project, job: ServeJob | TalkJob) -> tuple[TreeName, ...]:
+def _model_of(project: Project, job: ServeJob | TalkJob | ExportJob) -> tuple[TreeName, ...]:
     name = job.model
     training = project.jobs.get(getattr(job, "from_", None) or "")
     if training is not None:

@@ -79,6 +79,8 @@ def test_a_merge_takes_gpus_when_told_to() -> None:
         ({"args": {"export_dir": "/x"}}, "jobs.merge.args.export_dir"),
         ({"args": {"adapter_name_or_path": "/x"}}, "jobs.merge.args.adapter_name_or_path"),
         ({"args": {"export_quantization_bit": 4}}, "jobs.merge.args.export_quantization_bit"),
+        ({"bits": 4}, "jobs.merge.bits"),
+        ({"calibration": "questions"}, "jobs.merge.calibration"),
         ({"hosts": ["gpu1", "gpu2"]}, "jobs.merge.hosts"),
     ],
 )
@@ -118,3 +120,65 @@ def test_an_adapter_that_was_made_before_its_model_changed_is_refused(job: str) 
         with pytest.raises(ConfigError, match="the newest adapter of train is one for 'older'") as caught:
             make_launch(project, job, RUN_ID, context)
         assert (caught.value.where, caught.value.fix) == (f"jobs.{job}.from", "kit up train")
+
+
+OWN = {"train": ["optimum==1.24.0", "gptqmodel==2.2.0"]}
+
+
+def quantising(packages: Any = OWN, dataset: Any = None, **job: Any) -> dict[str, Any]:
+    made = gpu_document()
+    made["packages"] = packages
+    made["datasets"]["prose"] = {"path": "data/prose.jsonl", "columns": {"prompt": "text"}} | (dataset or {})
+    made["jobs"]["small"] = {"kind": "export", "model": "merge", "bits": 4, "calibration": "prose"} | job
+    return made
+
+
+def test_what_was_merged_is_quantised_with_text_to_calibrate_with_on_gpus() -> None:
+    (share,) = launch_of(quantising(), "small").hosts
+    written = yaml.safe_load(file_of(share, "export.yaml"))
+    assert written["export_quantization_bit"] == 4
+    assert written["export_quantization_dataset"] == "/kit/data/prose/prose.jsonl"
+    assert written["model_name_or_path"] == "/kit/models/merge"
+    assert written["export_device"] == "auto"
+    assert "adapter_name_or_path" not in written
+    service = service_of(share)
+    assert service["deploy"]["resources"]["reservations"]["devices"]
+    assert "/kit/data/prose" in [mount["target"] for mount in service["volumes"]]
+
+
+def test_a_model_is_written_anew_without_a_training() -> None:
+    made = document()
+    made["jobs"]["again"] = {"kind": "export", "model": "tiny", "hosts": ["gpu2"], "args": {"export_size": 1}}
+    (share,) = launch_of(made, "again").hosts
+    written = yaml.safe_load(file_of(share, "export.yaml"))
+    assert (share.host, written["export_size"], written["template"]) == ("gpu2", 1, "qwen3")
+    assert "export_quantization_bit" not in written
+
+
+@pytest.mark.parametrize(
+    ("made", "key", "said"),
+    [
+        (quantising(packages={}), "jobs.small.bits", "optimum 1.24.0 or newer, gptqmodel 2.0.0 or newer"),
+        (
+            quantising(packages={"train": ["optimum==1.24.0", "gptqmodel==1.9.0"]}),
+            "jobs.small.bits",
+            "gptqmodel",
+        ),
+        (quantising(calibration=None), "jobs.small.calibration", "text to calibrate with"),
+        (quantising(dataset={"path": "data/prose.txt"}), "jobs.small.calibration", "JSON or JSONL"),
+        (quantising(dataset={"columns": {"prompt": "words"}}), "jobs.small.calibration", "column text"),
+        (quantising() | {"stack": "cpu", "images": ["train", "serve"]}, "jobs.small.bits", "needs GPUs"),
+    ],
+)
+def test_quantising_that_cannot_work_is_refused_with_its_reason(
+    made: dict[str, Any], key: str, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        launch_of(made, "small")
+    assert caught.value.where == key
+
+
+@pytest.mark.parametrize("job", [{"from": "train"}, {"model": None}, {"model": "small"}, {"bits": 5}])
+def test_an_export_names_one_thing_to_write(job: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"jobs\.small"):
+        parse_project(quantising(**job))
