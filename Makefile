@@ -45,8 +45,8 @@ test-lab: setup lab-setup ## real engines and sshd, small images
 test-e2e: setup lab-setup ## the demo's path with the real train and serve images, air gap watched
 	@$(PY) -m pytest -v -m e2e tests
 
-test-jobs: setup lab-setup ## every kind of job with its options, in the lab; JOBS="dpo zero-3" chooses rows
-	@$(PY) -m tests.jobs --page docs/measurements/jobs.md $(JOBS)
+test-jobs: setup lab-setup ## every kind of job with its options, in the lab; JOBS="dpo zero-3" chooses rows, CU126=1 builds cu126 to parse in
+	@$(PY) -m tests.jobs --page docs/measurements/jobs.md $(if $(CU126),--cu126) $(JOBS)
 
 test-cu126: setup lab-setup ## builds every cu126 image over a stand-in; tens of GB, not in CI
 	@$(PY) -m pytest -v -s -m cu126 tests/cu126

@@ -7,10 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
+from kit.images.build_image import Builder, build_recipe
+from kit.images.debootstrap_root import DebootstrapRoot
+from kit.images.docker_engine import DockerCommand
 from kit.images.image_inputs import Recipe, read_packages
 from kit.images.packages import complete
 from kit.images.stacks import BuiltImage, find_stack
+from kit.images.uv_subprocess import UvSubprocess
 from kit.progress import NoProgress
+from kit.project.model import Mirrors
 
 WORK = Path(__file__).parent / "work"
 """What is mounted into containers: training arguments, DeepSpeed's settings, a model's maker."""
@@ -65,3 +70,9 @@ def stand_in_recipe(name: str) -> Recipe:
     lock = complete(replace(lock, pending=(f"{torch.name}=={torch.version}",)), replace(lock, pins=(torch,)))
     libraries = tuple(pin.name for pin in lock.pins if pin.name.startswith("nvidia-"))
     return Recipe(replace(rule, drop=libraries), stack, lock)
+
+
+def built_images() -> dict[str, str]:
+    """Build the images train and serve in the engine, or find them there; return name → image ID."""
+    builder = Builder(Mirrors(), DockerCommand(), Notes(), UvSubprocess(), DebootstrapRoot())
+    return {name: build_recipe(stand_in_recipe(name), builder) for name in ("train", "serve")}

@@ -1,6 +1,9 @@
 """Proves rows, and writes the page out of what became of them.
 
-python -m tests.jobs [--page docs/measurements/jobs.md] [--list] [WORDS...]
+python -m tests.jobs [--page docs/measurements/jobs.md] [--cu126] [--list] [WORDS...]
+
+With --cu126 the images train and serve of that stack are built first (20 minutes and 25 GB the first time),
+and what is rendered for GPUs is parsed inside them, too.
 
 Without WORDS every row; with some, those whose name holds one of them. What became of each is kept in
 build/jobs/outcomes.json, so that several runs make one page; rows that were never run are not on it.
@@ -10,14 +13,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.cu126.stand_in import built_images
 from tests.e2e.journey import REPOSITORY, StepFailedError
 from tests.jobs.page import page
 from tests.jobs.row import Outcome, Row
@@ -66,11 +71,19 @@ def prove_all(rows: Sequence[Row], scene: Scene) -> list[Row]:
     return failed
 
 
+def _prove_in_scene(rows: Sequence[Row], scene: Scene, *, cu126: bool) -> list[Row]:
+    if cu126:
+        os.environ["DOCKER_HOST"] = scene.journey.environment["DOCKER_HOST"]
+        scene = replace(scene, gpu_images=built_images())
+    return prove_all(rows, scene)
+
+
 def main() -> int:
     """Return 0 when every chosen row was proven."""
     parser = argparse.ArgumentParser(prog="python -m tests.jobs")
     parser.add_argument("words", nargs="*", help="rows whose name holds one of these; all without")
     parser.add_argument("--page", type=Path, help="write the page here")
+    parser.add_argument("--cu126", action="store_true", help="also parse inside that stack's built images")
     parser.add_argument("--list", action="store_true", help="list the rows' names, and prove none")
     chosen = parser.parse_args()
     rows = [row for row in ROWS if not chosen.words or any(word in row.name for word in chosen.words)]
@@ -79,7 +92,8 @@ def main() -> int:
         return 0
     try:
         with ExitStack() as stack:
-            failed = prove_all(rows, stack.enter_context(jobs_scene())) if rows else []
+            scene = stack.enter_context(jobs_scene())
+            failed = _prove_in_scene(rows, scene, cu126=chosen.cu126)
     except LabUnavailableError as error:
         print(f"make test-jobs: skipped: {error}", file=sys.stderr)
         return SKIPPED

@@ -14,6 +14,8 @@ from kit.jobs.argument_value import wrong_value
 from kit.jobs.make_launch import make_launch
 from kit.project.job_model import ServeJob
 from kit.project.load import parse_project
+from kit.project.references import image_of
+from tests.jobs.inside_image import parsed_inside
 from tests.jobs.row import RENDERED, Row
 from tests.unit.jobs.launch_factories import RUN_ID, context_of, file_of, gpus
 
@@ -45,7 +47,10 @@ def rendered(
         context = context_of(project, gpus=gpus(4), nvidia_runtime=True)
         launch = make_launch(project, "row", RUN_ID, context)
         found = [check_share(project, "row", share) for share in launch.hosts]
-        return f"{max(found)} arguments in the recorded parser, {len(found)} compose files valid; {why}"
+        image = scene.gpu_images.get(image_of(project, "row"))
+        inside = parsed_inside(image, launch.hosts[0], scene.journey.environment) if image else ""
+        recorded = f"{max(found)} arguments in the recorded parser{' ' * bool(inside)}{inside}"
+        return f"{recorded}, {len(found)} compose files valid; {why}"
 
     return Row(kind, options, RENDERED, prove)
 

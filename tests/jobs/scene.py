@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ class Scene:
     journey: Journey
     root: str
     port: int
+    gpu_images: Mapping[str, str] = field(default_factory=dict)
+    """Built images of stack cu126 by name, in the online engine: rendered rows are parsed there, too."""
 
     @property
     def lab(self) -> Lab:
