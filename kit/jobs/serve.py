@@ -1,4 +1,4 @@
-"""A serve job: an OpenAI-compatible endpoint on one host.
+"""A serve job: an OpenAI-compatible endpoint, on one host or, for a model that is too large, over several.
 
 The container uses the host's network and listens on `bind`, the loopback unless told otherwise. Whether
 it truly answers is found out by asking it for one token, not by compose: vLLM 0.8.5's /health says
@@ -16,16 +16,20 @@ from kit.jobs.adapters import adapter_words
 from kit.jobs.environment import FOLDERS, merge_environment
 from kit.jobs.holdings import place_gpus
 from kit.jobs.launch import Launch
-from kit.jobs.network import LOOPBACK, socket_environment
+from kit.jobs.network import socket_environment, training_routes
 from kit.jobs.places import ADAPTERS, MODELS, Mount, model_folder, plain_path
 from kit.jobs.secrets import serve_files, tls_words, with_key
-from kit.jobs.serve_flags import gpus_needed, serve_words
+from kit.jobs.serve_flags import serve_words
+from kit.jobs.serve_hosts import gpus_each, spread_command, spread_files, spread_flags
 from kit.jobs.share import Place, Work, host_launch, service_of
 from kit.jobs.versions import has_gpus, pinned
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kit.jobs.gpus import GpuRequest
-    from kit.jobs.launch import LaunchContext
+    from kit.jobs.launch import HostLaunch, LaunchContext
+    from kit.jobs.network import Route
     from kit.project.job_model import ServeJob
     from kit.project.model import Project
 
@@ -34,40 +38,54 @@ _SERVED_NAME = re.compile(r"^[A-Za-z0-9][\w.:/@-]*$", re.ASCII)
 
 def serve_launch(project: Project, name: str, run_id: str, context: LaunchContext) -> Launch:
     """Return the launch of a serve job. Raises ConfigError or UnfitError."""
-    place = Place(project, name, run_id, project.jobs[name].hosts[0], context)
-    job = cast("ServeJob", place.job)
+    job = cast("ServeJob", project.jobs[name])
     served = job.served_name or job.model
     check_names(name, job.bind, served)
-    version = pinned(project, job.engine, f"jobs.{name}.engine")
-    gpus = _gpus(place, job)
-    model = f"{MODELS}/{job.model}"
-    files = serve_files(name, job, context)
-    more = (*tls_words(job), *adapter_words(project, name, version, context.sources))
-    if gpus and not place.spec.p2p:
-        more += ("--disable-custom-all-reduce",)
-    work = Work(
-        command=with_key(job, serve_words(name, job, version, model, gpus=gpus is not None, more=more)),
-        environment=merge_environment(name, _environment(place, job, gpus), job.env),
-        mounts=(
-            Mount(_model_source(place, job.model), model),
-            *(Mount(place.made_by(adapter), f"{ADAPTERS}/{adapter}") for adapter in job.adapters),
-        ),
-        gpus=gpus,
-        names=((place.facts.hostname, LOOPBACK.address),),
-    )
-    share = host_launch(place, service_of(place, work), files, FOLDERS)
+    pinned(project, job.engine, f"jobs.{name}.engine")
+    each = gpus_each(project, name, job)
+    routes = training_routes(project, job.hosts, context)
+    places = tuple(Place(project, name, run_id, host, context) for host in job.hosts)
     return Launch(
         job=name,
         kind=job.kind,
         run_id=run_id,
-        hosts=(share,),
-        rank_zero=place.host,
+        hosts=tuple(_share(place, job, each, routes) for place in places),
+        rank_zero=job.hosts[0],
         endpoint_port=job.port,
         endpoint_bind=job.bind,
         served_name=served,
         adapters=job.adapters,
         endpoint_tls=job.tls is not None,
     )
+
+
+def _share(place: Place, job: ServeJob, each: int, routes: Mapping[str, Route]) -> HostLaunch:
+    """Return one host's share; keys and certificates are for the first one, which has the endpoint."""
+    name, host, first = place.name, place.host, place.host == job.hosts[0]
+    gpus = _gpus(place, each)
+    words = _words(place, job, gpus, spread_flags(job, host, routes))
+    secrets = serve_files(name, job, place.context)
+    work = Work(
+        command=spread_command(job, host, routes, with_key(job, words) if first else words, each),
+        environment=merge_environment(name, _environment(place, job, gpus, routes[host]), job.env),
+        mounts=(
+            Mount(_model_source(place, job.model), f"{MODELS}/{job.model}"),
+            *(Mount(place.made_by(adapter), f"{ADAPTERS}/{adapter}") for adapter in job.adapters),
+        ),
+        gpus=gpus,
+        names=tuple((place.context.facts[other].hostname, routes[other].address) for other in job.hosts),
+    )
+    files = (*spread_files(job), *(secrets if first else ()))
+    return host_launch(place, service_of(place, work), files, FOLDERS)
+
+
+def _words(place: Place, job: ServeJob, gpus: GpuRequest | None, spread: tuple[str, ...]) -> tuple[str, ...]:
+    name, model = place.name, f"{MODELS}/{job.model}"
+    version = pinned(place.project, job.engine, f"jobs.{name}.engine")
+    more = (*spread, *tls_words(job), *adapter_words(place.project, name, version, place.context.sources))
+    if gpus and not place.spec.p2p:
+        more += ("--disable-custom-all-reduce",)
+    return serve_words(name, job, version, model, gpus=gpus is not None, more=more)
 
 
 def check_names(name: str, bind: str, served: str) -> None:
@@ -99,8 +117,7 @@ def _model_source(place: Place, model: str) -> str:
     return place.made_by(model)
 
 
-def _gpus(place: Place, job: ServeJob) -> GpuRequest | None:
-    needed = gpus_needed(job)
+def _gpus(place: Place, needed: int) -> GpuRequest | None:
     if has_gpus(place.project):
         return place_gpus(place, needed)
     if needed > place.facts.cores:
@@ -112,9 +129,9 @@ def _gpus(place: Place, job: ServeJob) -> GpuRequest | None:
     return None
 
 
-def _environment(place: Place, job: ServeJob, gpus: GpuRequest | None) -> dict[str, str]:
+def _environment(place: Place, job: ServeJob, gpus: GpuRequest | None, route: Route) -> dict[str, str]:
     # Workers of one host talk over its loopback; vLLM otherwise looks for a way to 8.8.8.8.
-    ours = {"VLLM_HOST_IP": LOOPBACK.address, **socket_environment(LOOPBACK)}
+    ours = {"VLLM_HOST_IP": route.address, **socket_environment(route)}
     if gpus is None:
         return ours | _cpu_environment(place.facts.cores, job.tensor_parallel)
     ours["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"

@@ -40,9 +40,9 @@ OWNED_FLAGS = {
     "api_key": "every user of the host sees command lines; `api_key_file` of the job names a file with it",
     "reasoning_parser": "`reasoning` says it, in the words of the engine's version",
     "enable_reasoning": "`reasoning` says it, in the words of the engine's version",
-    "nnodes": "a serve job runs on one host",
-    "node_rank": "a serve job runs on one host",
-    "dist_init_addr": "a serve job runs on one host",
+    **dict.fromkeys(
+        ("nnodes", "node_rank", "dist_init_addr"), "`hosts` and `cluster_port` of the job say it"
+    ),
 }
 _PARALLEL = ("pipeline_parallel_size", "data_parallel_size", "dp_size")
 

@@ -85,7 +85,8 @@ class ServeJob(GpuJob):
     model: str
     adapters: tuple[str, ...] = ()
     """Train jobs whose LoRA adapters are served beside the model, each under its job's name."""
-    hosts: tuple[str, ...] = Field(min_length=1, max_length=1)
+    hosts: tuple[str, ...] = Field(min_length=1)
+    """Several when one has too few GPUs; the first has the endpoint."""
     tensor_parallel: int = Field(default=1, ge=1)
     pipeline_parallel: int = Field(default=1, ge=1)
     max_model_len: int | None = Field(default=None, ge=1)
@@ -102,6 +103,8 @@ class ServeJob(GpuJob):
     api_key_file: str | None = None
     """A file, relative to kit.yaml, with the key that requests must bring."""
     tls: Tls | None = None
+    cluster_port: Port = 6379
+    """Where several hosts meet, on the first one."""
     args: Mapping[str, Any] = {}
     """The engine's own flags, without the leading dashes."""
 

@@ -29,6 +29,8 @@ PORT = "port"
 def job_ports(project: Project, name: str, host: str) -> tuple[tuple[int, str], ...]:
     """Return the ports that a job listens on at a host, each with what wants it."""
     job = project.jobs[name]
+    if isinstance(job, ServeJob) and len(job.hosts) > 1:
+        return ((job.port, name), (job.cluster_port, name)) if host == job.hosts[0] else ()
     if isinstance(job, ServeJob | ProxyJob | DataJob | ApiJob | BoardJob):
         return ((job.port, name),)
     # Only the first host of a training listens where all can know it; a port that kit chooses is free.
@@ -49,7 +51,8 @@ def needs_of(
     names = dict.fromkeys((KIT_IMAGE, *(image_of(project, job) for job in here)))
     found = [shipped.image(name) for name in names] if shipped else []
     together = any(
-        isinstance(project.jobs[job], TrainJob) and len(project.jobs[job].hosts) > 1 for job in here
+        isinstance(project.jobs[job], TrainJob | ServeJob) and len(project.jobs[job].hosts) > 1
+        for job in here
     )
     return Needs(
         runs_jobs=bool(here),
@@ -72,7 +75,7 @@ def require_fit_hosts(project: Project, job: str, facts: Mapping[str, HostFacts]
         for host, found in facts.items()
         for finding in check(found, project.hosts[host], needs_of(project, host, (job,), None))
     ]
-    if isinstance(project.jobs[job], TrainJob):
+    if isinstance(project.jobs[job], TrainJob | ServeJob):
         findings += check_together(facts)
     require_fit(findings)
     return tuple(finding for finding in findings if finding.level == "warn" and finding.code != PORT)

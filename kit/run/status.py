@@ -133,7 +133,7 @@ def run_row(run: SeenRun) -> RunRow:
         exit_code=record.exit_code
         if record.exit_code is not None or not run.container
         else run.container.exit_code,
-        url=address if run.runs and record.endpoint_port else None,
+        url=address if run.runs and record.endpoint_port and record.host == record.rank_zero else None,
         last_loss=record.training.last_loss if record.training else None,
         made_bytes=run.artifact_bytes,
         carried_from=record.carried_from,

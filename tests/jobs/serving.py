@@ -165,6 +165,7 @@ GPUS = {"kind": "serve", "model": "tiny", "hosts": ["gpu1"]}
 LORA = {**TRAIN, "port": 29500}
 OTHER = {**LORA, "args": {**TRAIN["args"], "use_dora": True}}
 FRONT = {"kind": "proxy", "to": ["one", "two"], "hosts": ["gpu1"]}
+WIDE = {"hosts": ["gpu1", "gpu2"], "tensor_parallel": 4}
 TLS = {"cert": "a.pem", "key": "a.key"}
 ROWS = (
     Row("serve", "vLLM, a LoRA adapter beside its model", RAN, _adapter),
@@ -185,6 +186,11 @@ ROWS = (
         for engine in ("vLLM", "SGLang")
         for kind in ("awq", "gptq", "fp8")
     ),
+    rendered("serve", "vLLM, two hosts × 4 GPUs, Ray", {**GPUS, **WIDE, "pipeline_parallel": 2}),
+    rendered(
+        "serve", "SGLang, two hosts × 4 GPUs", {**GPUS, **WIDE, "engine": "sglang", "tensor_parallel": 8}
+    ),
+    refused("serve", "two hosts on stack cpu", {**GPUS, **WIDE}),
     rendered("serve", "SGLang, tensor parallel 4", {**GPUS, "engine": "sglang", "tensor_parallel": 4}),
     rendered("serve", "SGLang, an adapter", {**GPUS, "engine": "sglang", "adapters": ["a"]}, a=LORA),
     refused(
