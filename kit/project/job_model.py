@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from kit.project.section import Port, Section, SomeGpus
 
@@ -206,6 +206,17 @@ class EvalJob(AskingJob):
     """Serve or api jobs that run; the others are held against the first one's model."""
     models: tuple[str, ...] = ()
     """Names that they serve, in the order of the columns; all when left out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_suites(cls, given: Any) -> Any:
+        asked = [key for key in ("suites", "tasks", "task", "benchmarks") if key in given]
+        if asked:
+            raise ValueError(
+                f"{asked[0]}: kit runs no task suites (MMLU, C-Eval, CMMLU): their data are folders and "
+                "a dataset is one file; give their questions and answers as a dataset, and eval compares them"
+            )
+        return given
 
 
 Job = Annotated[

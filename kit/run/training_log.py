@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TRAINER_LOG = "trainer_log.jsonl"
 ALL_RESULTS = "all_results.json"
+_MEASURES = ("bleu-4", "rouge-1", "rouge-2", "rouge-l", "accuracy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +105,10 @@ def _metrics(results: str) -> tuple[tuple[str, float], ...]:
     except (ValueError, AttributeError):
         return ()
     return tuple((key, number) for key, number in numbers if number is not None)
+
+
+def scores_of(training: Training | None) -> tuple[tuple[str, ...], ...]:
+    """Return what LLaMA-Factory's `predict` measured as a table of one line, times left out; or nothing."""
+    metrics = dict(training.metrics) if training is not None else {}
+    found = {name: metrics[f"predict_{name}"] for name in _MEASURES if f"predict_{name}" in metrics}
+    return (tuple(found), tuple(f"{value:.2f}" for value in found.values())) if found else ()

@@ -22,7 +22,7 @@ from kit.run.plan import PlannedHost, plan_of
 from kit.run.prepare import job_hosts, prepare
 from kit.run.see_through import see_to_its_end
 from kit.run.start_run import start_run
-from kit.run.training_log import thinned
+from kit.run.training_log import scores_of, thinned
 from kit.run.wait_ready import wait_until_ready
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class UpResult:
     carried: tuple[Carried, ...] = ()
     """What earlier jobs made on other hosts, and was or would be brought for this one."""
     table: tuple[tuple[str, ...], ...] = ()
-    """What an infer or eval job found; the first row says what stands in each column."""
+    """What an infer or eval job found, or a training's `predict`; the first row names the columns."""
     plan: tuple[PlannedHost, ...] = ()
 
 
@@ -243,7 +243,7 @@ def _with_artifact(result: UpResult, record: RunRecord, machines: Mapping[str, M
         machine = machines[record.host]
         folder = f"{machine.spec.root}/runs/{record.job}/{record.run_id}"
         result = replace(result, losses=thinned(logged_points(machine, folder), _MOST_LOSSES))
-    result = replace(result, table=record.table)
+    result = replace(result, table=record.table or scores_of(training))
     if artifact is None:
         return result
     root = machines[record.host].spec.root

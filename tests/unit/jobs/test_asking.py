@@ -181,3 +181,9 @@ def test_replicas_are_asked_through_their_proxy() -> None:
     assert image_of(project, "asks") == "serve"
     (share,) = make_launch(project, "asks", RUN_ID, context_of(project)).hosts
     assert [(one["url"], one["model"]) for one in endpoints(share)] == [("http://127.0.0.1:8080", "merge")]
+
+
+@pytest.mark.parametrize("key", ["suites", "tasks"])
+def test_task_suites_are_refused_by_name(key: str) -> None:
+    with pytest.raises(ConfigError, match="kit runs no task suites"):
+        asking("eval", **{key: ["mmlu"]})

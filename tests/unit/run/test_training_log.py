@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from kit.run.training_log import Step, parse_step, read_training
+from kit.run.training_log import Step, parse_step, read_training, scores_of
 
 LOG = (
     '{"current_steps": 10, "total_steps": 30, "loss": 4.25, "lr": 0.1}',
@@ -33,3 +33,10 @@ def test_a_step_is_told_with_its_part_of_the_whole() -> None:
 def test_half_a_line_is_no_step() -> None:
     for line in ("", "{", "null", "[]", '{"loss": 1}'):
         assert parse_step(line) is None
+
+
+def test_what_predict_measured_is_a_table_of_one_line() -> None:
+    results = '{"predict_bleu-4": 8.7912, "predict_rouge-l": 16.1, "predict_runtime": 0.6, "train_loss": 2.4}'
+    assert scores_of(read_training([], results)) == (("bleu-4", "rouge-l"), ("8.79", "16.10"))
+    assert scores_of(read_training([], "{}")) == ()
+    assert scores_of(None) == ()
