@@ -38,7 +38,6 @@ _MEANT: dict[str, str] = {
     "ref_model": "a training compares with a reference model of its own, and kit mounts no second model",
 }
 _PATHS = {
-    "tokenized_path": "kit mounts no folder but models and datasets",
     "media_dir": "kit carries one file a dataset; pictures and sounds beside it do not travel",
     "image_dir": "kit carries one file a dataset; pictures beside it do not travel",
     "cache_dir": "caches lie in the run's folder",

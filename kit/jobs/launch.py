@@ -101,6 +101,8 @@ class LaunchContext:
     """Serve job -> where it answers, for jobs that ask it."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """A file that a job of kit.yaml names -> what stands in it."""
+    data_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Dataset → its size, where the bundle tells it."""
 
     def secret(self, path: str) -> str:
         """Return what stands in a file that kit.yaml names. Raises KitError when nobody read it: a bug."""

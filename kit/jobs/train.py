@@ -15,6 +15,7 @@ from kit.jobs.monitors import monitor_arguments, monitor_environment, monitor_fo
 from kit.jobs.network import Route, socket_environment, training_routes
 from kit.jobs.places import DATA, MODELS, OUT, RESUME, RUN, Mount, dataset_folder, model_folder
 from kit.jobs.share import Place, Work, host_launch, service_of
+from kit.jobs.tokenize_first import TOKENS_PATH, WAIT_SECONDS, first_command, first_files, is_first
 from kit.jobs.train_arguments import check_template, own_train_arguments
 from kit.jobs.versions import has_gpus, pinned
 
@@ -42,7 +43,7 @@ def train_launch(project: Project, name: str, run_id: str, context: LaunchContex
     """Return the launch of a train job. Raises ConfigError or UnfitError."""
     job = cast("TrainJob", project.jobs[name])
     check_zero(name, job)
-    files = _files(project, name, job, context.resume)
+    files = _files(project, name, job, context)
     routes = training_routes(project, job.hosts, context)
     check_elastic(name, job, routes)
     places = tuple(Place(project, name, run_id, host, context) for host in job.hosts)
@@ -59,13 +60,18 @@ def train_launch(project: Project, name: str, run_id: str, context: LaunchContex
     )
 
 
-def _files(project: Project, name: str, job: TrainJob, resume: ResumePoint | None) -> tuple[LaunchFile, ...]:
+def _files(project: Project, name: str, job: TrainJob, context: LaunchContext) -> tuple[LaunchFile, ...]:
     datasets = {dataset: project.datasets[dataset] for dataset in job.datasets}
     version = pinned(project, "llamafactory", f"jobs.{name}")
     arguments = train_arguments(name, job, gpus=has_gpus(project), version=version)
-    if resume is not None:
-        arguments |= _resume_arguments(resume)
+    if context.resume is not None:
+        arguments |= _resume_arguments(context.resume)
+    before: tuple[LaunchFile, ...] = ()
+    if is_first(job, context.data_bytes):
+        before = first_files(name, arguments, version, context.facts, FILE)
+        arguments["tokenized_path"] = TOKENS_PATH
     files = [
+        *before,
         LaunchFile(NAME_SERVICE, _FILES_ONLY),
         LaunchFile(FILE, arguments_yaml(name, arguments, version)),
         LaunchFile(DATASET_INFO, dataset_info(datasets)),
@@ -122,8 +128,9 @@ def _resume_arguments(resume: ResumePoint) -> dict[str, Any]:
 def _share(place: Place, routes: dict[str, Route], files: tuple[LaunchFile, ...], port: int) -> HostLaunch:
     job = cast("TrainJob", place.job)
     gpus = place_gpus(place) if has_gpus(place.project) else None
+    first = is_first(job, place.context.data_bytes)
     work = Work(
-        command=("llamafactory-cli", "train", f"{RUN}/{FILE}"),
+        command=first_command() if first else ("llamafactory-cli", "train", f"{RUN}/{FILE}"),
         environment=merge_environment(place.name, _environment(place, routes, gpus, port), job.env),
         mounts=(
             Mount(f"{place.run_folder}/{NAME_SERVICE}", f"/etc/{NAME_SERVICE}"),
@@ -159,6 +166,8 @@ def _environment(
         "PET_TEE": "3",
         "PET_LOG_DIR": f"{RUN}/logs",
     }
+    if len(job.hosts) > 1 and is_first(job, place.context.data_bytes):
+        ranks["PET_RDZV_CONF"] = f"timeout={WAIT_SECONDS},join_timeout={WAIT_SECONDS}"
     device = _gpu_environment(place) if gpus else _cpu_environment(place)
     return {
         **ranks,

@@ -22,6 +22,7 @@ OWNED = {
     "logging_dir": "the run's folder on the host takes it",
     "resume_from_checkpoint": "kit mounts no earlier run",
     "dataset": "`datasets` lists them",
+    "tokenized_path": "`tokenize_first` of the job says it; the run's folder on the host takes the tokens",
     "dataset_dir": "kit writes dataset_info.json itself",
     "eval_dataset": "only the job's `datasets` are there; val_size holds out a part of them",
     "template": "`template` of the job says it",

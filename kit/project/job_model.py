@@ -46,6 +46,8 @@ class TrainJob(GpuJob):
     offload: Literal["none", "optimizer", "all", "nvme"] = "none"
     elastic: Elastic | None = None
     """When hosts fail on the way, the others begin again; null ends the training on all of them."""
+    tokenize_first: bool | None = None
+    """Tokenise before the ranks meet; None does so when the datasets are large."""
     args: Mapping[str, Any] = {}
     """LLaMA-Factory's own arguments, as they stand in its YAML."""
     port: Port | None = None

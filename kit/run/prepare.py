@@ -103,6 +103,7 @@ def prepare(  # noqa: PLR0913 - what is known before its hosts are asked
         images={image.name: image.identity_tag for image in manifest.images},
         facts={host: machine.facts for host, machine in machines.items()},
         sources=sought.sources,
+        data_bytes={tree.name: sum(f.size for f in tree.files) for tree in trees if tree.kind == "dataset"},
         routes=_routes(project, machines),
         secrets=access.secrets,
         resume=resume_point(resume) if resume else None,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from kit.run.record import RunRecord
 
-SCRATCH = ("out", "home", "cache", "carried", "carried.part", "resume", SECRETS)
+SCRATCH = ("out", "home", "cache", "carried", "carried.part", "resume", "tokenized", SECRETS)
 """Folders of a run whose content is not listed as it stands; what the job made is, from its record."""
 
 
