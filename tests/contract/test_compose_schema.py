@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import tarfile
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 import yaml
 
 from kit.data_files import data_folder
 from kit.jobs.make_launch import make_launch
+from kit.project.job_model import Job
 from kit.project.load import load_project, parse_project
-from tests.unit.jobs.launch_factories import RUN_ID, context_of, document, file_of, gpu_document, launch_of
+from tests.unit.jobs.launch_factories import (
+    RUN_ID,
+    context_of,
+    document,
+    file_of,
+    gpu_document,
+    launch_of,
+    undoubled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,6 +72,14 @@ def test_every_compose_file_fits_the_schema(schema: str) -> None:
         assert errors == []
         seen += 1
     assert seen > 15
+
+
+def test_every_kind_of_job_is_among_them() -> None:
+    templates = {path.name.partition(".")[0] for path in data_folder("templates").glob("compose/*.yaml.j2")}
+    kinds = {get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(get_args(Job)[0])}
+    assert templates == kinds
+    # The service of a compose file bears the name of its job's kind.
+    assert {share.service for _, share in _shares()} == kinds
 
 
 @pytest.mark.parametrize("schema", ["compose-1.29.2", "compose-go-2.4.8"])
@@ -211,6 +229,92 @@ def test_a_merge_starts_as_rendered_and_sees_no_network(lab: Lab, host: str) -> 
     record = _ran(lab, host, "merge")
     assert record["interfaces"].split() == ["lo"]
     assert "writable" not in record
+
+
+PIECES = (
+    "$",
+    "$$",
+    "${",
+    "}",
+    "$HOME",
+    "${X:-y}",
+    '"',
+    "'",
+    "\\",
+    "\n",
+    "\t",
+    " ",
+    "#",
+    ": ",
+    "- ",
+    "{{ j }}",
+    "%s",
+)
+PIECES += (
+    "中文",
+    "é",
+    "😀",
+    "&a",
+    "*a",
+    "!!str",
+    "| ",
+    "> ",
+    "[",
+    "]",
+    "{",
+    ",",
+    "@",
+    "`",
+    "~",
+    "null",
+    "no",
+    "1e3",
+)
+PIECES += (
+    "0x1F",
+    "08",
+    "12:30:45",
+    "2026-01-01",
+    "=",
+    "<<",
+    "---",
+    "...",
+    "?",
+    "\u00a0",
+    "\u2028",
+    "\ufeff",
+    "\x7f",
+    "a",
+)
+
+
+def _nasty(count: int) -> list[str]:
+    """Return so many texts that some reader of YAML, shell or templates makes something else of."""
+    chance = random.Random(7)
+    made = ["".join(chance.choices(PIECES, k=chance.randrange(1, 9))) for _ in range(count)]
+    return [*PIECES, *made]
+
+
+def _config(lab: Lab, host: str, text: str) -> dict[str, Any]:
+    """Return the service as that host's compose understands it."""
+    path = "/tmp/nasty/compose.yaml"
+    lab.put(host, path, text.encode())
+    # Version 2 writes YAML that a reader of YAML 1.1 stumbles over: a bare `=`.
+    form = () if host == "old" else ("--format", "json")
+    said = lab.exec(host, (*COMPOSE[host], "-f", path, "-p", "kit-nasty", "config", *form))
+    return dict((json.loads(said) if form else yaml.safe_load(said))["services"]["train"])
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("host", [name for name, _ in KINDS])
+def test_hundreds_of_nasty_values_survive_each_age_of_compose(lab: Lab, host: str) -> None:
+    env = {f"V{index}": text for index, text in enumerate(_nasty(400))}
+    (share, _) = launch_of(document({"env": env})).hosts
+    text = file_of(share, "compose.yaml")
+    read = _config(lab, host, text)
+    # What compose prints is a compose file again, in which `$$` stands for `$`.
+    wrong = {key: read["environment"][key] for key in env if undoubled(read["environment"][key]) != env[key]}
+    assert wrong == {}
 
 
 @pytest.mark.lab
