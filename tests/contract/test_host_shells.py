@@ -12,6 +12,7 @@ import pytest
 
 from kit.bundle.manifest import Blob, Image, Layer
 from kit.host.ciphers import aes_here
+from kit.host.facts import Held
 from kit.host.gather import gather_facts
 from kit.host.local_machine import LocalMachine
 from kit.host.port import Argv, Completed
@@ -44,6 +45,7 @@ case "$*" in
 "image ls"*kit.invalid*) echo 'kit:image kit.invalid/train:1f3a5c7e9b2d sha256:aa' ;;
 "image ls"*) printf 'sha256:aa\\nsha256:bb\\n' ;;
 "image inspect"*) echo 'kit:stored sha256:aa ["kit.invalid/train:1f3a5c7e9b2d"] ["sha256:l1"]' ;;
+"ps --filter label=kit.run"*) echo 'kit:held kit-serve-node1-2c2f62 serve gpus=0,GPU-bb port=' ;;
 "compose version"*) echo 2.26.1 ;;
 *) exit 1 ;;
 esac
@@ -88,6 +90,7 @@ def test_every_shell_finds_the_same_facts(shell: ShellMachine, tmp_path: Path) -
     assert not facts.containerd_store
     assert [gpu.uuid for gpu in facts.gpus] == ["GPU-aa", "GPU-bb"]
     assert facts.images == (("kit.invalid/train:1f3a5c7e9b2d", "sha256:aa"),)
+    assert facts.held == (Held("kit-serve-node1-2c2f62", "serve", ("0", "GPU-bb")),)
     assert facts.root_writable
     assert facts.engine_free_bytes is not None
     assert facts.engine_on_root_disk == (tmp_path.stat().st_dev == Path("/").stat().st_dev)

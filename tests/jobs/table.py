@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from tests.jobs import afterwards, elastic, resumes, serving, trainings, windows
+from tests.jobs import afterwards, elastic, resumes, serving, trainings, watched, windows
 
-ROWS = (*trainings.ROWS, *elastic.ROWS, *resumes.ROWS, *serving.ROWS, *windows.ROWS, *afterwards.ROWS)
+ROWS = (
+    *trainings.ROWS,
+    *watched.ROWS,
+    *elastic.ROWS,
+    *resumes.ROWS,
+    *serving.ROWS,
+    *windows.ROWS,
+    *afterwards.ROWS,
+)
