@@ -48,6 +48,7 @@ _ALONE = (
 )
 _FILES = ("train.yaml", "export.yaml", "api.yaml", "chat.yaml")
 _PARSER = "parse_in_image.py"
+_SERVER = "vllm.entrypoints.openai.api_server"
 
 
 def parsed_inside(image: str, share: HostLaunch, environment: Mapping[str, str]) -> str:
@@ -91,9 +92,11 @@ def _words(share: HostLaunch, folder: Path) -> tuple[str, ...]:
     service = service_of(share)
     command = [*service.get("entrypoint", []), *service.get("command", [])]
     written = [file.path for file in share.files if file.path in _FILES]
-    if "vllm.entrypoints.openai.api_server" in command:
+    if _SERVER in command:
         (folder / _PARSER).write_text(_VLLM, encoding="utf-8")
-        return ("python", f"/kit/run/{_PARSER}", *(str(word) for word in command[3:]))
+        # Over several hosts a script of kit's comes first, which starts Ray.
+        flags = command[command.index(_SERVER) + 1 :]
+        return ("python", f"/kit/run/{_PARSER}", *(str(word) for word in flags))
     if written:
         asked = yaml.safe_load((folder / written[0]).read_text(encoding="utf-8"))
         assert asked, written
