@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -184,6 +185,8 @@ def ask(
 
 def _talk(talk: Talk, say: Callable[[str], None]) -> None:
     mark = "> " if sys.stdin.isatty() else ""
+    with suppress(ImportError):  # not everywhere; with it, lines can be edited and called back
+        import readline  # noqa: F401
     while True:
         try:
             text = input(mark).strip()
