@@ -105,6 +105,10 @@ def train_arguments(name: str, job: TrainJob, *, gpus: bool, version: str) -> di
     # On a CPU everything stays float32, and `use_cpu` stays out: with it ZeRO-3 does not initialise.
     if gpus and not {"bf16", "fp16", "pure_bf16"} & own.keys():
         defaults["bf16"] = True
+    # A reward model's head leaves the model's own unused. Plain DDP then looks for unused parameters, and
+    # reentrant checkpointing marks the others twice: it ends at the first step.
+    if own.get("stage") == "rm" and job.zero is None and own.get("finetuning_type") in ("full", "freeze"):
+        defaults["use_reentrant_gc"] = False
     owned: dict[str, Any] = {
         "model_name_or_path": f"{MODELS}/{job.model}",
         "dataset": ",".join(job.datasets),

@@ -374,3 +374,24 @@ def test_an_elastic_training_meets_by_its_run_and_may_lose_hosts() -> None:
 def test_an_elastic_training_that_cannot_be_is_refused(job: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         launch_of(document(job))
+
+
+@pytest.mark.parametrize(
+    ("zero", "args", "off"),
+    [
+        (None, {"stage": "rm", "finetuning_type": "full"}, True),
+        (None, {"stage": "rm", "finetuning_type": "lora"}, False),
+        (2, {"stage": "rm", "finetuning_type": "full"}, False),
+        (None, {"stage": "sft", "finetuning_type": "full"}, False),
+    ],
+)
+def test_a_whole_reward_model_under_ddp_checkpoints_without_reentering(
+    zero: int | None,
+    args: dict[str, Any],
+    off: bool,  # noqa: FBT001
+) -> None:
+    pairs = {"ranking": True, "columns": {"prompt": "a", "chosen": "b", "rejected": "c"}}
+    more = pairs if args["stage"] == "rm" else {}
+    datasets = {"questions": {"path": "data/questions.json", **more}}
+    made = document({"zero": zero, "args": args}, datasets=datasets)
+    assert (_arguments(made).get("use_reentrant_gc") is False) is off
