@@ -49,6 +49,57 @@ def test_a_job_of_a_model_that_nobody_defined_is_refused(journey: Journey) -> No
 
 
 @pytest.mark.usefixtures("unchanged")
+def test_a_broken_line_of_training_data_is_named_before_a_host_is_asked(journey: Journey) -> None:
+    lines = [json.dumps({"instruction": "a", "input": "", "output": "b"})] * 31_210
+    lines[31_206] = lines[0][:-3]
+    (journey.folder / "data" / "broken.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def change(document: dict[str, Any]) -> None:
+        document["datasets"]["broken"] = {"path": "data/broken.jsonl"}
+        document["jobs"]["train"]["datasets"] = ["broken"]
+
+    definition = journey.variant("broken-data.yaml", change)
+    for words in (("up", "train"), ("lock", "--offline", "--dry-run")):
+        code, said = journey.refused(*words, definition=definition)
+        assert (code, "broken.jsonl:31207" in said) == (2, True), said
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_data_that_its_stage_cannot_read_is_refused(journey: Journey) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["jobs"]["train"]["args"]["stage"] = "dpo"
+
+    code, said = journey.refused("up", "train", definition=journey.variant("no-pairs.yaml", change))
+    assert (code, "stage dpo trains on pairs of answers" in said) == (2, True), said
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_chat_template_that_does_not_fit_the_model_is_refused(journey: Journey) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["jobs"]["train"]["template"] = "llama3"
+
+    definition = journey.variant("misfit.yaml", change)
+    code, said = journey.refused("up", "train", definition=definition)
+    assert (code, "no token <|eot_id|>" in said) == (2, True), said
+    # Where the model is not beside kit.yaml, its host is asked.
+    model = (journey.folder / "model").rename(journey.folder / "model-away")
+    try:
+        code, said = journey.refused("up", "train", definition=definition)
+    finally:
+        model.rename(journey.folder / "model")
+    assert (code, "no token <|eot_id|>" in said) == (2, True), said
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_port_that_somebody_listens_on_is_refused(journey: Journey) -> None:
+    def change(document: dict[str, Any]) -> None:
+        document["jobs"]["serve-base"]["port"] = 22
+
+    code, said = journey.refused("up", "serve-base", definition=journey.variant("port.yaml", change))
+    assert (code, "port 22 is taken" in said) == (5, True), said
+
+
+@pytest.mark.usefixtures("unchanged")
 def test_an_unknown_host_key_is_refused_with_its_fingerprint(journey: Journey, tmp_path: Path) -> None:
     (tmp_path / "known_hosts").touch()
     code, said = journey.refused("check", KIT_KNOWN_HOSTS=str(tmp_path / "known_hosts"))
