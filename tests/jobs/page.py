@@ -29,8 +29,8 @@ What becomes of each, as `make test-jobs` found it:
 TITLES = {RAN: "Ran on stack cpu", RENDERED: "Rendered for stack cu126", REFUSED: "Refused"}
 
 
-def page(outcomes: Iterable[Outcome]) -> str:
-    """Return the page. An outcome that is not proven is called FAILED."""
+def page(outcomes: Iterable[Outcome], missing: Iterable[str] = ()) -> str:
+    """Return the page. An outcome that is not proven is called FAILED; `missing` are rows never run."""
     found = list(outcomes)
     parts = [INTRODUCTION]
     for way, title in TITLES.items():
@@ -43,6 +43,8 @@ def page(outcomes: Iterable[Outcome]) -> str:
             parts.append("\n")
     days = sorted({outcome.when for outcome in found})
     parts.append(f"{len(found)} rows, measured {' and '.join(days)}.\n")
+    if left := ", ".join(f"`{name}`" for name in missing):
+        parts.append(f"\nOn none of these days were run: {left}.\n")
     return "".join(parts)
 
 

@@ -38,6 +38,7 @@ def test_the_page_calls_a_failure_one() -> None:
         Outcome("train", f"sft × {n}", RAN, "loss 4 | 1", 3.2, "2026-01-01", n == "lora")
         for n in ("lora", "full")
     ]
-    text = page(rows)
+    text = page(rows, ["train-rm-full-ran"])
+    assert text.endswith("were run: `train-rm-full-ran`.\n")
     assert "| train | sft × lora | loss 4 \\| 1 | 3 |" in text
     assert "| train | sft × full | FAILED: loss 4" in text
