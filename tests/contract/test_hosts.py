@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kit.errors import JobError, KitError, TransferError, UnreachableError, VerificationError
+from kit.errors import JobError, KitError, TransferError, UnfitError, UnreachableError, VerificationError
 from kit.host.connect import connect
 from kit.host.fabric_remote import FabricRemote
 from kit.host.gather import gather_facts
@@ -415,11 +415,14 @@ def _listening(host: Host) -> tuple[int, threading.Thread]:
         ports.append(int(line))
         heard.set()
 
+    # Hosts have no Python; Debian's smallest root has Perl.
     script = (
-        "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)\n"
-        "c, _ = s.accept(); c.sendall(c.recv(99).upper()); c.recv(1)"
+        '$| = 1; $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 1) or die; '
+        'print $s->sockport, "\\n"; $c = $s->accept; '
+        "sysread $c, $b, 99; syswrite $c, uc $b; sysread $c, $b, 1"
     )
-    thread = threading.Thread(target=host.stream, args=(("python3", "-c", script), (), hear), daemon=True)
+    argv = ("perl", "-MIO::Socket::INET", "-e", script)
+    thread = threading.Thread(target=host.stream, args=(argv, (), hear), daemon=True)
     thread.start()
     assert heard.wait(10)
     return ports[0], thread
@@ -435,3 +438,50 @@ def test_a_port_of_the_hosts_loopback_is_dialled(host: Host) -> None:
     assert not thread.is_alive()
     with pytest.raises(JobError, match=f"nothing answers at port {port}"):
         host.dial("127.0.0.1", port)
+
+
+def test_what_broke_on_the_way_is_told_apart(host: Host) -> None:
+    with pytest.raises(JobError) as refused:
+        host.dial("127.0.0.1", 9)
+    assert refused.value.exit_code == 8
+
+
+@pytest.mark.lab
+def test_a_port_is_dialled_through_a_gateway(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        f"Host inner\n HostName {lab.address('new')}\n User ops\n ProxyJump root@{lab.address('mid')}\n"
+        f"Host *\n IdentityFile {lab.key}\n"
+    )
+    monkeypatch.setenv("KIT_SSH_CONFIG", str(config))
+    found = connect("new", HostSpec(address="inner"), tmp_path)
+    try:
+        assert isinstance(found, FabricRemote)
+        assert len(found.hops) == 2
+        port, thread = _listening(found)
+        passage = found.dial("127.0.0.1", port)
+        passage.sendall(b"far away")
+        assert passage.recv(99) == b"FAR AWAY"
+        passage.close()
+        thread.join(10)
+    finally:
+        found.close()
+
+
+@pytest.mark.lab
+def test_an_sshd_that_lets_nobody_through_is_named_with_the_remedy(lab: Lab) -> None:
+    place = "/etc/ssh/sshd_config.d/a-forwarding.conf"
+    reread = "pkill -HUP -o sshd; sleep 1"
+    lab.exec("old", ("sh", "-c", f"echo 'AllowTcpForwarding no' >{place}; {reread}"))
+    try:
+        found = over_ssh(lab, "old")
+        with pytest.raises(UnfitError, match="lets nobody through") as refused:
+            found.dial("127.0.0.1", 22)
+        assert "AllowTcpForwarding local" in refused.value.fix
+        # The connection itself is none the worse.
+        assert found.run(("true",)).status == 0
+        found.close()
+    finally:
+        lab.exec("old", ("sh", "-c", f"rm {place}; {reread}"))
