@@ -110,8 +110,8 @@ def test_what_this_version_refuses_is_left_out_with_its_reason() -> None:
     assert "vLLM 0.8.5.post1 has no reasoning parser 'mistral'" in because
     twice = rows(script("USER=me vllm serve a/b --reasoning-parser mistral"))
     assert twice["--reasoning-parser mistral"] == (action, because)
-    old = script("vllm serve a/b --swap-space 4 --max-num-seqs 4", stack="cpu")
-    assert old.document["jobs"]["serve"]["args"] == {"max-num-seqs": 4}
+    old = script("vllm serve a/b --swap-space 4 --seed 4", stack="cpu")
+    assert old.document["jobs"]["serve"]["args"] == {"seed": 4}
     assert "dropped" in rows(old)["--swap-space 4"]
 
 
