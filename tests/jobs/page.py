@@ -30,7 +30,7 @@ TITLES = {RAN: "Ran on stack cpu", RENDERED: "Rendered for stack cu126", REFUSED
 
 
 def page(outcomes: Iterable[Outcome], missing: Iterable[str] = ()) -> str:
-    """Return the page. An outcome that is not proven is called FAILED; `missing` are rows never run."""
+    """Return the page. An outcome that is not proven is called FAILED; `missing` are rows not on it."""
     found = list(outcomes)
     parts = [INTRODUCTION]
     for way, title in TITLES.items():
@@ -44,7 +44,7 @@ def page(outcomes: Iterable[Outcome], missing: Iterable[str] = ()) -> str:
     days = sorted({outcome.when for outcome in found})
     parts.append(f"{len(found)} rows, measured {' and '.join(days)}.\n")
     if left := ", ".join(f"`{name}`" for name in missing):
-        parts.append(f"\nOn none of these days were run: {left}.\n")
+        parts.append(f"\nNot run since they, or what they run, last changed: {left}.\n")
     return "".join(parts)
 
 

@@ -39,6 +39,6 @@ def test_the_page_calls_a_failure_one() -> None:
         for n in ("lora", "full")
     ]
     text = page(rows, ["train-rm-full-ran"])
-    assert text.endswith("were run: `train-rm-full-ran`.\n")
+    assert text.endswith("last changed: `train-rm-full-ran`.\n")
     assert "| train | sft × lora | loss 4 \\| 1 | 3 |" in text
     assert "| train | sft × full | FAILED: loss 4" in text
