@@ -44,9 +44,11 @@ def folder(tmp_path: Path, registry: FakeRegistry) -> Path:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "questions.json").write_text("[]")
+    (tmp_path / "data" / "questions.json").write_text(
+        '[{"instruction": "1 + 1?", "input": "", "output": "2"}]'
+    )
     status, said = kit(tmp_path, "lock")
-    assert (status, said["pending"]) == (0, [])
+    assert (status, said.get("pending")) == (0, []), said
     return tmp_path
 
 
