@@ -12,6 +12,7 @@ from kit.jobs.launch import Launch, LaunchFile
 from kit.jobs.llamafactory import arguments_yaml
 from kit.jobs.network import LOOPBACK
 from kit.jobs.places import RUN
+from kit.jobs.secrets import key_files, with_key
 from kit.jobs.serve import check_names
 from kit.jobs.share import Place, Work, host_launch, service_of
 from kit.jobs.talk import talk_arguments, talk_device
@@ -42,13 +43,13 @@ def api_launch(project: Project, name: str, run_id: str, context: LaunchContext)
         "API_VERBOSE": "0",
     }
     work = Work(
-        command=("llamafactory-cli", "api", f"{RUN}/{FILE}"),
+        command=_command(job),
         environment=merge_environment(name, ours | device, job.env),
         mounts=mounts,
         gpus=gpus,
         names=((place.facts.hostname, LOOPBACK.address),),
     )
-    files = (LaunchFile(FILE, arguments_yaml(name, arguments, version)),)
+    files = (LaunchFile(FILE, arguments_yaml(name, arguments, version)), *key_files(job, context))
     return Launch(
         job=name,
         kind=job.kind,
@@ -59,3 +60,10 @@ def api_launch(project: Project, name: str, run_id: str, context: LaunchContext)
         endpoint_bind=job.bind,
         served_name=served,
     )
+
+
+def _command(job: ApiJob) -> tuple[str, ...]:
+    if job.api_key_file is None:
+        return ("llamafactory-cli", "api", f"{RUN}/{FILE}")
+    # The same as a module: it looks for its key among its variables, which nobody else shall see.
+    return with_key(job, ("python3", "-m", "llamafactory.cli", "api", f"{RUN}/{FILE}"))

@@ -16,7 +16,7 @@ from kit.jobs.places import RUN, SECRETS
 
 if TYPE_CHECKING:
     from kit.jobs.launch import LaunchContext
-    from kit.project.job_model import ServeJob, Tls
+    from kit.project.job_model import ApiJob, ServeJob, Tls
 
 PRIVATE = 0o600
 API_KEY = f"{SECRETS}/api-key"
@@ -28,15 +28,18 @@ STARTER = "with_key.py"
 _OF_TLS = dict.fromkeys(("ssl_certfile", "ssl_keyfile"), "`tls` of the job says it")
 
 
+def key_files(job: ServeJob | ApiJob, context: LaunchContext) -> tuple[LaunchFile, ...]:
+    """Return the file with a job's key, and what starts an engine with it; none without a key."""
+    if job.api_key_file is None:
+        return ()
+    starter = (data_folder("templates") / "serve" / STARTER).read_text(encoding="utf-8")
+    key = LaunchFile(API_KEY, context.secret(job.api_key_file), PRIVATE)
+    return (LaunchFile(STARTER, starter), key)
+
+
 def serve_files(name: str, job: ServeJob, context: LaunchContext) -> tuple[LaunchFile, ...]:
     """Return the files that a serve job's keys need. Raises ConfigError when its engine speaks no TLS."""
-    files: tuple[LaunchFile, ...] = ()
-    if job.api_key_file is not None:
-        starter = (data_folder("templates") / "serve" / STARTER).read_text(encoding="utf-8")
-        files = (
-            LaunchFile(STARTER, starter),
-            LaunchFile(API_KEY, context.secret(job.api_key_file), PRIVATE),
-        )
+    files = key_files(job, context)
     if job.tls is None:
         return files
     if job.engine == "sglang":
@@ -55,7 +58,7 @@ def tls_words(job: ServeJob) -> tuple[str, ...]:
     return (f"--ssl-certfile={RUN}/{CERTIFICATE}", f"--ssl-keyfile={RUN}/{KEY}") if job.tls else ()
 
 
-def with_key(job: ServeJob, words: tuple[str, ...]) -> tuple[str, ...]:
+def with_key(job: ServeJob | ApiJob, words: tuple[str, ...]) -> tuple[str, ...]:
     """Return the command of an engine, started so that it finds its key in the file, if it asks for one."""
     program, dash_m, *rest = words
     return (program, f"{RUN}/{STARTER}", *rest) if job.api_key_file and dash_m == "-m" else words

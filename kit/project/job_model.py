@@ -150,6 +150,8 @@ class ApiJob(TalkJob):
     served_name: str | None = None
     bind: str = "127.0.0.1"
     port: Port = 8000
+    api_key_file: str | None = None
+    """A file, relative to kit.yaml, with the key that requests must bring."""
 
 
 class ChatJob(TalkJob):

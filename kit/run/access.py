@@ -49,7 +49,7 @@ def _key_file(project: Project, name: str) -> tuple[str, str] | None:
     job = project.jobs[name]
     if isinstance(job, ProxyJob):
         return _key_file(project, job.to[0])
-    if isinstance(job, ServeJob) and job.api_key_file is not None:
+    if isinstance(job, ServeJob | ApiJob) and job.api_key_file is not None:
         return f"jobs.{name}.api_key_file", job.api_key_file
     return None
 

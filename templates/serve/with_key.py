@@ -13,6 +13,8 @@ if __name__ == "__main__":
     module = sys.argv.pop(1)
     if module.startswith("vllm"):
         os.environ["VLLM_API_KEY"] = key
+    elif module.startswith("llamafactory"):
+        os.environ["API_KEY"] = key
     else:
         sys.argv += ["--api-key", key]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

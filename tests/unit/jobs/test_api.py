@@ -138,6 +138,18 @@ def test_its_key_is_the_one_that_llamafactory_asks_for() -> None:
     assert given_key(project, "api") == "s3cret"
 
 
+def test_a_key_from_a_file_stands_in_no_compose_file() -> None:
+    (share,) = launch_of(_made(api_key_file="key"), "api").hosts
+    (secret,) = (file for file in share.files if file.is_secret)
+    assert (secret.path, secret.content) == ("secret/api-key", "what stands in key")
+    assert words_of(share) == [
+        *("python3", "/kit/run/with_key.py", "llamafactory.cli"),
+        *("api", "/kit/run/api.yaml"),
+    ]
+    assert "what stands in key" not in file_of(share, "compose.yaml")
+    assert file_of(share, "with_key.py")
+
+
 def test_a_template_that_the_release_lacks_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"jobs\.api\.template"):
         launch_of(_made(model="tiny", template="qwen33"), "api")

@@ -85,24 +85,33 @@ def test_a_key_on_the_command_line_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "variable", "words"),
-    [("vllm_stand_in", "k3y", ["--port=1"]), ("sglang_stand_in", None, ["--port=1", "--api-key", "k3y"])],
+    ("module", "variables", "words"),
+    [
+        ("vllm_stand_in", {"VLLM_API_KEY": "k3y"}, ["--port=1"]),
+        ("llamafactory_stand_in", {"API_KEY": "k3y"}, ["--port=1"]),
+        ("sglang_stand_in", {}, ["--port=1", "--api-key", "k3y"]),
+    ],
 )
 def test_the_starter_hands_the_key_over_inside_the_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, variable: str | None, words: list[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    variables: dict[str, str],
+    words: list[str],
 ) -> None:
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / "api-key").write_text("k3y\n")
     (tmp_path / "with_key.py").write_bytes(STARTER.read_bytes())
     (tmp_path / f"{module}.py").write_text(
         "import os, pathlib, sys\n"
-        "told = repr((__name__, os.environ.get('VLLM_API_KEY'), sys.argv[1:]))\n"
+        "keys = {name: os.environ[name] for name in ('API_KEY', 'VLLM_API_KEY') if os.environ[name]}\n"
+        "told = repr((__name__, keys, sys.argv[1:]))\n"
         "pathlib.Path(__file__).with_name('told').write_text(told)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delenv("VLLM_API_KEY", raising=False)
     monkeypatch.setattr(sys, "argv", ["with_key.py", module, "--port=1"])
     with monkeypatch.context() as patch:
         patch.setenv("VLLM_API_KEY", "")
+        patch.setenv("API_KEY", "")
         runpy.run_path(str(tmp_path / "with_key.py"), run_name="__main__")
-    assert (tmp_path / "told").read_text() == repr(("__main__", variable or "", words))
+    assert (tmp_path / "told").read_text() == repr(("__main__", variables, words))

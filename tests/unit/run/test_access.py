@@ -56,6 +56,15 @@ def test_a_key_comes_from_its_file_without_the_line_end(tmp_path: Path) -> None:
     assert "0123456789" not in repr(found)
 
 
+def test_an_api_job_has_its_key_from_a_file_too(tmp_path: Path) -> None:
+    _key(tmp_path, "0123456789abcdef\n")
+    made = project_document()
+    made["jobs"]["api"] = {"kind": "api", "from": "train", "hosts": ["gpu1"], "api_key_file": "key"}
+    made["jobs"]["api"]["env"] = {"API_KEY": "another"}
+    found = read_access(LoadedProject(parse_project(made), tmp_path), "api")
+    assert (found.api_key, dict(found.secrets)) == ("0123456789abcdef", {"key": "0123456789abcdef"})
+
+
 @pytest.mark.parametrize(
     ("text", "mode", "told"),
     [
