@@ -13,7 +13,8 @@ from tests.jobs.table import ROWS
 if TYPE_CHECKING:
     from tests.e2e.journey import Journey
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+# The first test of the session pays for the crossing, images built included.
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 SAMPLE = ("dpo × full, ZeRO-3, offload all, 2 hosts", "kto × lora, DDP, 2 hosts")
 CHOSEN = [row for row in ROWS if row.kind == "train" and row.way == RAN and row.options in SAMPLE]
 
