@@ -34,7 +34,6 @@ _HALF = ("bf16", "fp16", "pure_bf16")
 _MEANT: dict[str, str] = {
     # What would come out is another thing without these, so nothing is written in their place.
     "adapter_name_or_path": "a training goes on from an adapter, and kit mounts none",
-    "reward_model": "a training asks a reward model, and kit mounts no second model",
     "ref_model": "a training compares with a reference model of its own, and kit mounts no second model",
 }
 _PATHS = {
@@ -107,7 +106,10 @@ def _refuse(invocation: Invocation, args: dict[str, Any]) -> None:
             )
     if args.get("stage") == "ppo":
         raise invocation.refusal(
-            "stage ppo cannot be had yet", _MEANT["reward_model"], "dpo, kto, orpo and simpo can"
+            "stage ppo is not imported",
+            f"what it asks, reward_model: {shown(args.get('reward_model'))}, is another job's, or is served",
+            "import the training of the reward model (stage rm), and write a train job beside it by hand, "
+            "with reward: JOB and args: {stage: ppo}",
         )
     if args.get("resume_from_checkpoint") not in (None, False, "false"):
         raise invocation.refusal(

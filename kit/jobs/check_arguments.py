@@ -14,6 +14,7 @@ from kit.jobs.asking import chosen_models, own_body
 from kit.jobs.data_forms import check_data_forms
 from kit.jobs.export import OWNED as EXPORT_OWNED
 from kit.jobs.holdings import check_gpus_key
+from kit.jobs.reward import check_reward
 from kit.jobs.serve_flags import OWNED_FLAGS, flag_of
 from kit.jobs.talk import OWNED as TALK_OWNED
 from kit.jobs.train_arguments import own_train_arguments
@@ -48,7 +49,8 @@ def _together(project: Project, name: str) -> tuple[ConfigError, ...]:
     job = project.jobs[name]
     try:
         if isinstance(job, TrainJob):
-            check_combinations(name, Asked(job.args, job.zero, version_of(project, "llamafactory") or ""))
+            version = version_of(project, "llamafactory") or ""
+            check_combinations(name, Asked(job.args, job.zero, version, rewarded=job.reward is not None))
         elif isinstance(job, ServeJob):
             check_adapters(project, name)
     except ConfigError as error:
@@ -85,6 +87,7 @@ def _own(project: Project, name: str) -> None:
     if isinstance(job, TrainJob):
         own_train_arguments(name, job, gpus=has_gpus(project))
         check_data_forms(project, name)
+        check_reward(project, name)
     elif isinstance(job, ExportJob):
         own_arguments(name, job.args, EXPORT_OWNED)
     elif isinstance(job, ServeJob):

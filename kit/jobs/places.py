@@ -24,6 +24,8 @@ RESUME = f"{RUN}/resume"
 MODELS = "/kit/models"
 DATA = "/kit/data"
 ADAPTERS = "/kit/adapters"
+REWARD = "/kit/reward"
+"""What the training of a reward model made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,8 @@ class Place:
             )
         return plain_path(source.at(self.host), f"what {job} made")
 
-    def adapter_of(self, job: str, model: str) -> str:
-        """Return the folder on this host with the adapter that a train job made for a model.
+    def adapter_of(self, job: str, model: str, key: str = "from") -> str:
+        """Return the folder on this host with the adapter that a train job, named by a key, made for a model.
 
         Raises ConfigError without a run, and for an adapter of another model.
         """
@@ -81,7 +81,7 @@ class Place:
         if shape is not None and shape.model != f"{MODELS}/{model}":
             raise ConfigError(
                 f"the newest adapter of {job} is one for {shape.model.removeprefix(MODELS + '/')!r}",
-                where=f"jobs.{self.name}.from",
+                where=f"jobs.{self.name}.{key}",
                 why=f"it was made before jobs.{job}.model became {model!r}",
                 fix=f"kit up {job}",
             )

@@ -46,6 +46,8 @@ _KEPT = {
     *("mix_strategy", "interleave_probs", "preprocessing_batch_size", "preprocessing_num_workers"),
     *("max_samples", "ignore_pad_token_for_loss", "val_size", "packing", "neat_packing", "tool_format"),
     *("default_system", "enable_thinking", "preserve_thinking"),
+    # Stage ppo is refused without a reward model, which nobody asks here.
+    "reward_model",
     *("stage", "do_train", "seed", "data_seed"),
 }
 """Arguments that decide which tokens come of it; what is about devices and the training itself stays out."""

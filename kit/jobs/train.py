@@ -14,6 +14,7 @@ from kit.jobs.llamafactory import DATASET_INFO, arguments_yaml, dataset_info
 from kit.jobs.monitors import monitor_arguments, monitor_environment, monitor_folders
 from kit.jobs.network import Route, socket_environment, training_routes
 from kit.jobs.places import DATA, MODELS, OUT, RESUME, RUN, Mount, dataset_folder, model_folder
+from kit.jobs.reward import reward_arguments, reward_mounts
 from kit.jobs.share import Place, Work, host_launch, service_of
 from kit.jobs.tokenize_first import TOKENS_PATH, WAIT_SECONDS, first_command, first_files, is_first
 from kit.jobs.train_arguments import check_template, own_train_arguments
@@ -64,6 +65,7 @@ def _files(project: Project, name: str, job: TrainJob, context: LaunchContext) -
     datasets = {dataset: project.datasets[dataset] for dataset in job.datasets}
     version = pinned(project, "llamafactory", f"jobs.{name}")
     arguments = train_arguments(name, job, gpus=has_gpus(project), version=version)
+    arguments |= reward_arguments(project, job)
     if context.resume is not None:
         arguments |= _resume_arguments(context.resume)
     before: tuple[LaunchFile, ...] = ()
@@ -140,6 +142,7 @@ def _share(place: Place, routes: dict[str, Route], files: tuple[LaunchFile, ...]
             Mount(f"{place.run_folder}/{NAME_SERVICE}", f"/etc/{NAME_SERVICE}"),
             Mount(model_folder(place.spec, job.model), f"{MODELS}/{job.model}"),
             *(Mount(dataset_folder(place.spec, name), f"{DATA}/{name}") for name in job.datasets),
+            *reward_mounts(place),
         ),
         gpus=gpus,
         port=port if place.host == job.hosts[0] else None,

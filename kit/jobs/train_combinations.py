@@ -39,6 +39,8 @@ class Asked:
     zero: int | None
     version: str
     """LLaMA-Factory's."""
+    rewarded: bool = False
+    """`reward` of the job names a reward model."""
 
     def on(self, name: str) -> bool:
         """Return whether an argument is switched on."""
@@ -290,15 +292,23 @@ CLASHES = (
     ),
     Clash(
         "stage",
-        lambda asked: asked.of("stage", "ppo") and not asked.args.get("reward_model"),
+        lambda asked: asked.of("stage", "ppo") and not asked.rewarded and not asked.args.get("reward_model"),
         "PPO asks a reward model, and none is named",
-        "reward_model: ADDRESS and reward_model_type: api; kit mounts no second model",
+        "reward: JOB beside args, a train job of stage rm; or reward_model: ADDRESS, reward_model_type: api",
     ),
     Clash(
         "reward_model",
-        lambda asked: asked.of("stage", "ppo") and not asked.of("reward_model_type", "api"),
-        "it is a second model, and kit mounts one",
-        "reward_model: ADDRESS of one that is served, and reward_model_type: api",
+        lambda asked: (
+            asked.of("stage", "ppo") and not asked.rewarded and not asked.of("reward_model_type", "api")
+        ),
+        "it is a second model, and kit mounts what a train job made",
+        "reward: JOB beside args, a train job of stage rm; or ADDRESS of one that is served, as type api",
+    ),
+    Clash(
+        "val_size",
+        lambda asked: asked.of("stage", "ppo") and asked.holds_out,
+        "PPO evaluates nothing",
+        "remove val_size",
     ),
     Clash(
         "shift_attn",

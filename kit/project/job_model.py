@@ -48,6 +48,8 @@ class TrainJob(GpuJob):
     """When hosts fail on the way, the others begin again; null ends the training on all of them."""
     tokenize_first: bool | None = None
     """Tokenise before the ranks meet; None does so when the datasets are large."""
+    reward: str | None = None
+    """The train job of stage rm whose model PPO asks for rewards."""
     args: Mapping[str, Any] = {}
     """LLaMA-Factory's own arguments, as they stand in its YAML."""
     port: Port | None = None

@@ -111,6 +111,7 @@ def _job_complaints(project: Project, key: str, job: Job) -> Iterator[tuple[str,
     if isinstance(job, TrainJob):
         yield from _unknown(f"{key}.model", "model", job.model, tuple(project.models))
         yield from _every(f"{key}.datasets", "dataset", job.datasets, tuple(project.datasets))
+        yield from _reward_complaints(project, key, job)
     elif isinstance(job, ExportJob):
         # One of another's making is a merged training: so there is no circle.
         merged = (name for name in exports if getattr(project.jobs[name], "from_", None) is not None)
@@ -135,6 +136,29 @@ def _job_complaints(project: Project, key: str, job: Job) -> Iterator[tuple[str,
     elif isinstance(job, BoardJob):
         yield from _every(f"{key}.models", "model", job.models, tuple(project.models))
         yield from _every(f"{key}.datasets", "dataset", job.datasets, tuple(project.datasets))
+
+
+def _reward_complaints(project: Project, key: str, job: TrainJob) -> Iterator[tuple[str, str]]:
+    if job.reward is None:
+        return
+    place, judges = f"{key}.reward", project.jobs.get(job.reward)
+    rewards = (
+        n for n, other in project.jobs.items() if isinstance(other, TrainJob) and _stage(other) == "rm"
+    )
+    if not isinstance(judges, TrainJob):
+        yield from _unknown(place, "train job of stage rm", job.reward, tuple(rewards))
+        return
+    if _stage(job) != "ppo":
+        yield place, f"stage {_stage(job)} asks no reward model; remove it, or args: {{stage: ppo}}"
+    if _stage(judges) != "rm":
+        yield place, f"{job.reward} trains in stage {_stage(judges)}; a reward model comes of stage rm"
+    if judges.model != job.model:
+        what = f"{job.reward} judges with {judges.model!r}, and this job trains {job.model!r}"
+        yield place, f"{what}; both read the same tokens, so both must be of one model"
+
+
+def _stage(job: TrainJob) -> str:
+    return str(job.args.get("stage", "sft"))
 
 
 def _talk_complaints(

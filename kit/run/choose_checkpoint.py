@@ -116,7 +116,14 @@ def choose_checkpoint(
 def check_resumable(name: str, job: TrainJob) -> None:
     """Raise ConfigError for a training that nothing can resume."""
     stage, method = job.args.get("stage", "sft"), job.args.get("finetuning_type", "lora")
-    if stage in ("rm", "ppo") and method not in _ADAPTERS:
+    if stage == "ppo":
+        raise ConfigError(
+            "stage ppo cannot go on from a checkpoint",
+            where=f"jobs.{name}.args.stage",
+            why="LLaMA-Factory's PPO knows no way to",
+            fix=f"kit up {name} without --resume",
+        )
+    if stage == "rm" and method not in _ADAPTERS:
         raise ConfigError(
             f"stage {stage} with finetuning_type {method} cannot go on from a checkpoint",
             where=f"jobs.{name}.args.stage",

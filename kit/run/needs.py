@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError
-from kit.project.job_model import ExportJob, ProxyJob, ServeJob, TalkJob
+from kit.project.job_model import ExportJob, ProxyJob, ServeJob, TalkJob, TrainJob
 from kit.project.references import hosts_of, nearest, throughs_of
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def makers_of(project: Project, name: str) -> tuple[str, ...]:
     job = find_job(project, name)
     if isinstance(job, ExportJob | TalkJob) and job.from_ is not None:
         return (job.from_,)
+    if isinstance(job, TrainJob) and job.reward is not None:
+        return (job.reward,)
     model = job.model if isinstance(job, ServeJob | TalkJob | ExportJob) else None
     made = (model,) if model is not None and model not in project.models else ()
     return (*made, *job.adapters) if isinstance(job, ServeJob) else made

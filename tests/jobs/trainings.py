@@ -100,6 +100,9 @@ def never(options: str, method: str, args: Mapping[str, Any] | None = None, **ke
 
 
 ONE = {"hosts": ["gpu1"]}
+REWARD: dict[str, Any] = {"reward": "judge"}
+JUDGE: dict[str, Any] = {"judge": training("rm", "lora", **ONE)}
+WHOLE_JUDGE: dict[str, Any] = {"judge": training("rm", "full", **ONE)}
 STAGES = (
     runs("sft × lora, one host", training("sft", "lora", **ONE)),
     runs("sft × full, one host", training("sft", "full", **ONE)),
@@ -134,6 +137,13 @@ ON_GPUS = (
     on_gpus("sft × lora, Liger", "lora", {"enable_liger_kernel": True}),
     on_gpus("sft × lora, flash_attn sdpa", "lora", {"flash_attn": "sdpa"}),
     rendered("train", "ppo × lora, a served reward model", training("ppo", "lora", PPO)),
+    rendered(
+        "train", "ppo × lora, a reward adapter of another job", training("ppo", "lora", **REWARD), **JUDGE
+    ),
+    rendered(
+        "train", "ppo × full, a reward adapter of another job", training("ppo", "full", **REWARD), **JUDGE
+    ),
+    rendered("train", "ppo × lora, a whole reward model", training("ppo", "lora", **REWARD), **WHOLE_JUDGE),
     on_gpus("sft × full, FSDP", "full", {"fsdp": "full_shard auto_wrap"}),
     on_gpus("sft × lora, FSDP, offload", "lora", {"fsdp": "full_shard auto_wrap offload"}),
 )
@@ -142,9 +152,16 @@ NOT_AT_ALL = (
     refused("train", "ppo without a reward model", training("ppo", "lora"), stack="cu126"),
     refused(
         "train",
-        "ppo with a reward model of its own",
+        "ppo with the path of a reward model",
         training("ppo", "lora", {"reward_model": "saves/rm"}),
         stack="cu126",
+    ),
+    refused(
+        "train",
+        "ppo with a reward model of stage sft",
+        training("ppo", "lora", **REWARD),
+        stack="cu126",
+        judge=training("sft", "lora"),
     ),
     not_here("qlora on stack cpu", "lora", {"quantization_bit": 4}),
     not_here("bf16 on stack cpu", "lora", {"bf16": True}),

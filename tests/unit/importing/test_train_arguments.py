@@ -141,6 +141,7 @@ def test_command_lines_say_the_same_as_files() -> None:
     ("changes", "said"),
     [
         ({"stage": "ppo"}, "ppo"),
+        ({"stage": "ppo", "reward_model": "saves/qwen3/lora/reward"}, "saves/qwen3/lora/reward"),
         ({"adapter_name_or_path": "a"}, "adapter"),
         ({"resume_from_checkpoint": "c"}, "resume_from_checkpoint"),
         ({"do_train": False, "do_predict": True, "adapter_name_or_path": "a"}, "prediction"),

@@ -96,6 +96,7 @@ PPO = {"stage": "ppo", "reward_model": "http://a", "reward_model_type": "api"}
 REFUSED_PPO = [
     ({**PPO, "shift_attn": True}, "shift_attn"),
     ({**PPO, "reward_model_type": "lora"}, "reward_model"),
+    ({**PPO, "val_size": 0.1}, "val_size"),
 ]
 
 
@@ -103,6 +104,12 @@ def test_ppo_is_for_the_release_whose_trl_has_it() -> None:
     check_combinations("train", asked(PPO, version="0.9.3"))
     with pytest.raises(ConfigError, match=r"trl 0\.9\.6"):
         check_combinations("train", asked(PPO, version="0.9.5"))
+
+
+def test_ppo_asks_a_reward_model() -> None:
+    with pytest.raises(ConfigError, match="none is named"):
+        check_combinations("train", asked({"stage": "ppo"}, version="0.9.3"))
+    check_combinations("train", Asked({"stage": "ppo"}, None, "0.9.3", rewarded=True))
 
 
 @pytest.mark.parametrize(("args", "argument"), REFUSED_PPO)

@@ -241,7 +241,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_laid_out(
     assert len(world.run_folders("gpu1", "train")) == 1
 
 
-@pytest.mark.parametrize("args", [{"stage": "rm", "finetuning_type": "full"}, {"fsdp": "full_shard"}])
+@pytest.mark.parametrize(
+    "args", [{"stage": "rm", "finetuning_type": "full"}, {"stage": "ppo"}, {"fsdp": "full_shard"}]
+)
 def test_what_nothing_can_resume_is_told_at_once(args: dict[str, Any]) -> None:
     job = TrainJob.model_validate(training(zero=None, **args)["train"])
     with pytest.raises(ConfigError, match="cannot go on from a checkpoint"):
