@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from kit.errors import ConfigError, TransferError, UnfitError, UnreachableError, VerificationError
+from kit.host.facts import Gpu
+from kit.project.load import LoadedProject, parse_project
 from kit.run.collect import collect
 from kit.run.record import parse_record
 from kit.run.status import status
+from tests.factories import project_document
 from tests.unit.run.factories import World, make_world
 from tests.unit.run.fakes import FakeHost, exited
 
@@ -145,6 +148,31 @@ def take_until_it_breaks(world: World) -> None:
         return FED[verb](request, BytesIO(came))
 
     world.agents["gpu2"].call = call  # type: ignore[method-assign]
+
+
+def test_a_reward_model_goes_to_every_host_of_the_training_that_lacks_it(tmp_path: Path) -> None:
+    judge = {**JOBS["train"], "hosts": ["gpu1"], "args": {"stage": "rm"}}
+    ppo = {**JOBS["train"], "reward": "judge", "args": {"stage": "ppo"}}
+    questions = {"path": "questions.json"}
+    pairs = {**questions, "ranking": True, "columns": {"prompt": "q", "chosen": "c", "rejected": "r"}}
+    hosts = {
+        f"gpu{n}": {"address": f"10.0.0.1{n}", "root": str(tmp_path / f"gpu{n}"), "gpus": 1} for n in (1, 2)
+    }
+    changes: dict[str, Any] = {"stack": "cu126", "hosts": hosts}
+    world = make_world(tmp_path, **changes, jobs={"judge": judge}, datasets={"questions": pairs})
+    for name, host in world.hosts.items():
+        world.change(name, gpus=(Gpu(0, "GPU-0", "NVIDIA L20", 48 << 30),), driver_version="550.54.15")
+        host.on_up = make
+    world.up("judge")
+    both = {"judge": {**judge, "datasets": ["pairs"]}, "ppo": ppo}
+    made = project_document(**changes, jobs=both, datasets={"questions": questions, "pairs": pairs})
+    world.loaded = LoadedProject(parse_project(made), tmp_path)
+    (brought,) = world.up("ppo").carried
+    assert (brought.job, brought.source, brought.target) == ("judge", "gpu1", "gpu2")
+    for name, folder in (("gpu1", "out"), ("gpu2", "carried")):
+        source = world.run_folders(name, "judge")[0] / folder
+        assert (source / "a.safetensors").read_bytes() == SHARDS["a.safetensors"]
+        assert f'source: "{source}"' in (world.run_folders(name, "ppo")[0] / "compose.yaml").read_text()
 
 
 def test_a_broken_line_leaves_nothing_in_use_and_the_next_try_goes_on_there(tmp_path: Path) -> None:
