@@ -28,7 +28,7 @@ demo: setup lab-setup ## lock, bundle, ship, train on two hosts, merge, serve, a
 
 test: test-fast test-slow test-wheel test-lab test-e2e ## everything that CI runs
 
-test-fast: setup lint ## the part without engines, under 2 minutes
+test-fast: setup lint ## the part without engines, about 2 minutes
 	@$(PY) -m pytest -q tests/test_start_time.py
 	@$(PY) -m pytest -q -n $(WORKERS) -m "not slow and not lab and not e2e and not cu126" tests \
 	  --ignore=tests/test_start_time.py
