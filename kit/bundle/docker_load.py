@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from kit.bundle.manifest import Image, Layer
-    from kit.bundle.source import BundleSource
+    from kit.bundle.source import VerifiedBlobs
 
 
 def _hex(digest: str) -> str:
@@ -55,7 +55,7 @@ def docker_load_size(image: Image, *, packed: bool = False) -> int:
     return sum(len(tar_header("", 0)) + padded(size) for size in sizes) + len(END)
 
 
-def docker_load_chunks(source: BundleSource, image: Image, *, packed: bool = False) -> Iterator[bytes]:
+def docker_load_chunks(source: VerifiedBlobs, image: Image, *, packed: bool = False) -> Iterator[bytes]:
     """Yield an archive that gives the engine the image under its identity tag.
 
     With `packed`, layers stay zstd: engines from 25 on take them so, and nothing looks into them here.

@@ -13,18 +13,24 @@ from kit.bundle.known_frames import KnownFrames
 from kit.bundle.manifest import Document, Manifest, dump_manifest
 from kit.bundle.pack_cache import PackCache
 from kit.bundle.pack_image import ImagePacker
+from kit.bundle.pack_listener import NoListener, PackedImage
 from kit.bundle.pack_tree import pack_tree
 from kit.bundle.save_ahead import SaveAhead
 from kit.bundle.source import trusted_manifest
 from kit.bundle.upstream import find_upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from kit.bundle.engine import ImageSource
+    from kit.bundle.manifest import Image
+    from kit.bundle.pack_image import WantedImage
+    from kit.bundle.pack_listener import PackListener
     from kit.bundle.pack_request import LocalDocument, PackRequest
     from kit.bundle.target import BundleTarget, PackedBlobs
     from kit.progress import Progress
+
+NOBODY = NoListener()
 
 
 def pack_bundle(
@@ -33,6 +39,7 @@ def pack_bundle(
     target: BundleTarget,
     progress: Progress,
     sign: Callable[[bytes], bytes] | None = None,
+    listener: PackListener = NOBODY,
 ) -> Manifest:
     """Make the target the bundle that the request describes, and return its manifest.
 
@@ -48,9 +55,11 @@ def pack_bundle(
         frames, ahead = KnownFrames(target), SaveAhead(engine)
         packer = ImagePacker(engine, ahead, target, cache, frames, upstream, inventories, progress)
         wanted = packer.begin(request.images)
-        # The engine needs a while before the first byte of an image comes.
+        packed = dict(_packed(packer, wanted[:1], listener))
+        # The engine needs a while before the first byte of a large image comes.
         trees = tuple(pack_tree(tree, target, cache.indexes, progress) for tree in request.trees)
-        images = tuple(packer.pack(image) for image in wanted)
+        packed |= _packed(packer, wanted[1:], listener)
+        images = tuple(packed[name] for name, _ in request.images)
         bills = (
             *(describe_image(image, target, inventories) for image in images),
             *(describe_tree(tree, target) for tree in trees),
@@ -67,9 +76,19 @@ def pack_bundle(
         )
         data = dump_manifest(manifest)
         trusted_manifest(data)
+        listener.release()
         target.publish(manifest, request.lock_bytes, sign(data) if sign else None)
         _tidy(cache, inventories, manifest)
     return manifest
+
+
+def _packed(
+    packer: ImagePacker, wanted: Iterable[WantedImage], listener: PackListener
+) -> Iterator[tuple[str, Image]]:
+    for one in wanted:
+        image = packer.pack(one)
+        listener.packed(PackedImage(image, packer.store, f"image {image.name}"))
+        yield one.name, image
 
 
 def _pack_documents(documents: tuple[LocalDocument, ...], store: PackedBlobs) -> tuple[Document, ...]:

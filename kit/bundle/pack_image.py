@@ -117,12 +117,13 @@ class ImagePacker:
     inventories: Inventories
     progress: Progress
 
-    def begin(self, images: Iterable[tuple[str, str]]) -> tuple[WantedImage, ...]:
+    def begin(self, images: Iterable[tuple[str, str]]) -> list[WantedImage]:
         """Return the images, each given as a name and a reference; those not packed before are asked for.
 
-        Raises EngineError.
+        The smallest comes first: the engine gives it soonest. Raises EngineError.
         """
-        wanted = tuple(self._look(name, reference) for name, reference in images)
+        found = (self._look(name, reference) for name, reference in images)
+        wanted = sorted(found, key=lambda image: image.described.size if image.described else 0)
         missing = (image.described.image_id for image in wanted if image.described)
         self.ahead.begin(image_id for image_id in missing if self._known(image_id) is None)
         return wanted

@@ -61,12 +61,22 @@ SIGNATURE_LIMIT = 64 << 10
 """Most bytes that kit.json.sig may have; that of the largest RSA key has 6 KB."""
 
 
-class BundleSource(Protocol):
-    """A bundle to read from, from any thread."""
+class VerifiedBlobs(Protocol):
+    """Blobs to read, from any thread, each held against its digest."""
 
     @property
     def where(self) -> str:
-        """Its path, for messages."""
+        """Their place, for messages."""
+
+    def read(self, digest: str) -> Iterator[bytes]:
+        """Yield a blob's bytes; they must not be used before the iterator has ended.
+
+        Raises VerificationError when they are not the blob's, TransferError when reading fails.
+        """
+
+
+class BundleSource(VerifiedBlobs, Protocol):
+    """A bundle to read from, from any thread."""
 
     @property
     def manifest(self) -> Manifest:
@@ -87,12 +97,6 @@ class BundleSource(Protocol):
     @property
     def signature(self) -> Verdict:
         """Who signed it, as far as this machine can tell."""
-
-    def read(self, digest: str) -> Iterator[bytes]:
-        """Yield a blob's bytes; they must not be used before the iterator has ended.
-
-        Raises VerificationError when they are not the blob's, TransferError when reading fails.
-        """
 
     def read_range(self, digest: str, offset: int, length: int | None = None) -> Iterator[bytes]:
         """Yield bytes of a blob, unverified. Raises TransferError when reading fails."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from kit.cli.failure import error_document, report_failure
-from kit.cli.logins import asking_connect, asking_toolbox
+from kit.cli.logins import Stage, asking_connect, asking_toolbox
 from kit.cli.opening import local_manifest, open_bundle_here, open_project
 from kit.cli.options import DEFAULT_FILE, Bundle, DryRun, File, HostNames, Json
 from kit.cli.output import bytes_text, plain, show, shown_hosts, table
@@ -17,7 +17,10 @@ from kit.cli.ship_words import planned, planned_briefly
 from kit.errors import KitError
 
 if TYPE_CHECKING:
+    from kit.host.port import Host
+    from kit.project.load import LoadedProject
     from kit.run.check_hosts import CheckResult
+    from kit.workflow.open_trusted import TrustedBundle
     from kit.workflow.ship_plan import ShipPlan
     from kit.workflow.ship_project import Shipped
 
@@ -31,7 +34,7 @@ def ship(
 ) -> None:
     """Send each host what it lacks, verify it there, and load it."""
     from kit.run.fleet import chosen_hosts
-    from kit.workflow.ship_project import plan_project_ship, ship_project
+    from kit.workflow.ship_project import plan_project_ship
 
     loaded = open_project(file)
     names = chosen_hosts(loaded, tuple(host or ()))
@@ -41,22 +44,41 @@ def ship(
     if dry_run:
         with asking_connect() as connect:
             plan = plan_project_ship(loaded, found.source, names, connect)
-        show({**_document(plan), **told}, lambda _: (head, *planned(plan)), as_json=as_json)
-        _end_with(plan.failures)
+        show({**ship_document(plan), **told}, lambda _: (head, *planned(plan)), as_json=as_json)
+        end_with(plan.failures)
         return
-    with shown_hosts(as_json=as_json) as progress, asking_connect(progress) as connect:
-        progress.note(head)
+    stage = Stage()
+    with asking_connect(stage) as connect:
+        result = take_across(loaded, found, names, connect, stage, as_json=as_json)
+    show({**ship_document(result), **told}, lambda _: (head, *ship_lines(result)), as_json=as_json)
+    end_with(result.failures)
+
+
+def take_across(
+    loaded: LoadedProject,
+    found: TrustedBundle,
+    names: tuple[str, ...],
+    connect: Callable[..., Host],
+    stage: Stage,
+    *,
+    as_json: bool,
+) -> Shipped:
+    """Ship a bundle, shown on standard error, and remember it as this machine's newest of its name."""
+    from kit.workflow.ship_project import ship_project
+
+    with shown_hosts(as_json=as_json) as progress:
+        stage.shown = progress
+        progress.note(f"{found.source.manifest.name}: {found.provenance.text}")
 
         def on_plan(plan: ShipPlan) -> None:
-            progress.plan(_document(plan), tuple(planned_briefly(plan)))
+            progress.plan(ship_document(plan), tuple(planned_briefly(plan)))
 
         result = ship_project(loaded, found.source, names, connect, progress, on_plan)
     found.accept()
-    show({**_document(result), **told}, lambda _: (head, *_shipped(result)), as_json=as_json)
-    _end_with(result.failures)
+    return result
 
 
-def _document(result: Shipped | ShipPlan) -> dict[str, Any]:
+def ship_document(result: Shipped | ShipPlan) -> dict[str, Any]:
     """Return a result as JSON can say it, with what went wrong where."""
     from kit.ship.ship import first_failure
 
@@ -65,7 +87,7 @@ def _document(result: Shipped | ShipPlan) -> dict[str, Any]:
     return {**plain(replace(result, failures={})), "failures": failed, **first}
 
 
-def _end_with(failures: Mapping[str, KitError]) -> None:
+def end_with(failures: Mapping[str, KitError]) -> None:
     """Exit as the failure of a host demands, if there is one; what went well was told before."""
     from kit.ship.ship import first_failure
 
@@ -74,7 +96,8 @@ def _end_with(failures: Mapping[str, KitError]) -> None:
         raise typer.Exit(report_failure(first_failure(failures), as_json=False))
 
 
-def _shipped(shipped: Shipped) -> Iterator[str]:
+def ship_lines(shipped: Shipped) -> Iterator[str]:
+    """Yield what was shipped, for people."""
     rows = [
         (
             receipt.host,

@@ -25,6 +25,17 @@ class Pausable(Protocol):
         """Leave the terminal to somebody who asks a question there."""
 
 
+class Stage:
+    """The terminal of a command that draws one thing after another: each has it in its turn."""
+
+    def __init__(self) -> None:
+        self.shown: Pausable | None = None
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Leave the terminal to somebody who asks a question there."""
+        return self.shown.paused() if self.shown is not None else nullcontext()
+
+
 class Prompt:
     """Asks for a secret at the terminal, unseen. Called from the threads that connect."""
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kit.cli.crossing import end_with, ship_document, ship_lines, take_across
+from kit.cli.logins import Stage, asking_connect
 from kit.cli.media import starter_lines
-from kit.cli.opening import open_project
-from kit.cli.options import DEFAULT_FILE, DryRun, File, Json
+from kit.cli.opening import open_bundle_here, open_project
+from kit.cli.options import DEFAULT_FILE, DryRun, File, HostNames, Json
 from kit.cli.output import bytes_text, plain, show, shown_progress, table, volumes_text
 from kit.cli.signing import SignKey, signer_for
 
 if TYPE_CHECKING:
+    from kit.bundle.pack_listener import PackListener
+    from kit.host.port import Host
+    from kit.progress import Progress
+    from kit.project.load import LoadedProject
+    from kit.workflow.bundle_places import Wanted
     from kit.workflow.check_lock import LockCheck
     from kit.workflow.make_bundle import BundlePlan, Made
     from kit.workflow.start_project import Started
     from kit.workflow.write_project_lock import Locked
+    from kit.workflow.write_starter import WrittenStarter
 
 _SHOWN = 24
 """Characters of a digest in a table; --json has all."""
@@ -122,33 +130,92 @@ def bundle(
         bool,
         typer.Option("--starter", help="Put kit's image and load.sh beside it, for hosts that have no kit."),
     ] = False,
+    ship: Annotated[
+        bool,
+        typer.Option("--ship", help="Ship it, too: hosts are reached first and prepared meanwhile."),
+    ] = False,
+    host: HostNames = None,
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Build, fetch and pack everything that kit.lock pins; with --sign, sign it."""
-    from kit import __version__
+    """Build, fetch and pack everything that kit.lock pins; with --sign, sign it; with --ship, ship it."""
     from kit.workflow.bundle_places import Wanted
-    from kit.workflow.make_bundle import make_bundle, plan_bundle, real_tools, starter_of
+    from kit.workflow.make_bundle import plan_bundle
 
     loaded = open_project(file)
-    wanted = Wanted(tuple(out or ()), volume_size, parity)
-    with shown_progress() as progress:
-        # A key that is not there is noticed before hours of building.
-        tools = real_tools(signer_for(sign, progress) if sign else None)
-        if dry_run:
-            show(plan_bundle(loaded, wanted), _planned, as_json=as_json)
+    wanted, going = Wanted(tuple(out or ()), volume_size, parity), _hosts(loaded, host, ship=ship)
+    if dry_run:
+        show(plan_bundle(loaded, wanted), lambda plan: _planned(plan, going), as_json=as_json)
+        return
+    stage = Stage()
+    with asking_connect(stage) as connect:
+        with shown_progress() as progress:
+            stage.shown = progress
+            # A key or a host that is not there is noticed before hours of building.
+            signer = signer_for(sign, progress) if sign else None
+            listener = _listener(loaded, going, connect, progress)
+            result, written = _make(loaded, wanted, signer, listener, progress, starter=starter)
+        document = plain(result) | ({"starter": plain(written)} if written else {})
+        lines = [*_made(result), *(starter_lines(written) if written else ())]
+        if not going:
+            show(document, lambda _: lines, as_json=as_json)
             return
-        result = make_bundle(loaded, wanted, tools, progress)
-        written = starter_of(result, __version__, progress) if starter else None
-    document = plain(result) | ({"starter": plain(written)} if written else {})
-    lines = [*_made(result), *(starter_lines(written) if written else ())]
-    show(document, lambda _: lines, as_json=as_json)
+        if not as_json:
+            show(document, lambda _: lines, as_json=False)
+        found = open_bundle_here(file, Path(result.path))
+        shipped = take_across(loaded, found, going, connect, stage, as_json=as_json)
+    show(document | {"shipped": ship_document(shipped)}, lambda _: ship_lines(shipped), as_json=as_json)
+    end_with(shipped.failures)
 
 
-def _planned(plan: BundlePlan) -> Iterator[str]:
+def _hosts(loaded: LoadedProject, names: list[str] | None, *, ship: bool) -> tuple[str, ...]:
+    """Return the hosts to ship to; none unless asked for."""
+    from kit.errors import ConfigError
+    from kit.run.fleet import chosen_hosts
+
+    if names and not ship:
+        raise ConfigError(
+            "a host for a bundle that stays here", where="--host", fix="kit bundle --ship --host"
+        )
+    return chosen_hosts(loaded, tuple(names or ())) if ship else ()
+
+
+def _listener(
+    loaded: LoadedProject, names: tuple[str, ...], connect: Callable[..., Host], progress: Progress
+) -> PackListener:
+    from kit.bundle.pack_listener import NoListener
+
+    if not names:
+        return NoListener()
+    from kit.workflow.ship_ahead import ShipAhead
+
+    ahead = ShipAhead(loaded, names, connect, progress)
+    ahead.reach()
+    return ahead
+
+
+def _make(
+    loaded: LoadedProject,
+    wanted: Wanted,
+    signer: Callable[[bytes], bytes] | None,
+    listener: PackListener,
+    progress: Progress,
+    *,
+    starter: bool,
+) -> tuple[Made, WrittenStarter | None]:
+    from kit import __version__
+    from kit.workflow.make_bundle import make_bundle, real_tools, starter_of
+
+    result = make_bundle(loaded, wanted, real_tools(signer), progress, listener)
+    return result, starter_of(result, __version__, progress) if starter else None
+
+
+def _planned(plan: BundlePlan, hosts: tuple[str, ...]) -> Iterator[str]:
     yield f"would pack {plan.name} into {plan.path}"
     yield from (f"  build or pull image {name}" for name in plan.images)
     yield from (f"  fetch {name}: {files} files, {bytes_text(size)}" for name, files, size in plan.trees)
+    if hosts:
+        yield f"would ship it to {', '.join(hosts)}"
 
 
 def _made(made: Made) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kit.errors import KitError
@@ -29,18 +29,26 @@ if TYPE_CHECKING:
     from kit.host.port import Lane
     from kit.ship.framed import FramedBlob
     from kit.ship.lanes.carrier import Heard
-    from kit.ship.lanes.feed import ArchiveFeed
+    from kit.ship.lanes.feed import ArchiveFeed, Feed
     from kit.ship.lanes.lanes import Destination
     from kit.ship.lanes.script import Record
     from kit.ship.plan import HostPlan
 
 
-def nothing_ahead() -> RecordQueue:
-    """Return no blobs: those of a host that gets them from others, too."""
-    return RecordQueue({}, {})
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Blobs that may go before a host's agent runs."""
+
+    blobs: RecordQueue
+    source: BundleSource | None
+    """What they are read from; None when there are none."""
 
 
-def sent_ahead(plan: HostPlan, facts: HostFacts, source: BundleSource) -> RecordQueue:
+NOTHING_AHEAD = Ahead(RecordQueue({}, {}), None)
+"""Also for a host that gets its blobs from others."""
+
+
+def sent_ahead(plan: HostPlan, facts: HostFacts, source: BundleSource) -> Ahead:
     """Return the blobs that may go before a host's agent runs: those of which nothing is there yet.
 
     The agent knows better what others lack. None go to a host that judges bundles itself before it takes
@@ -48,7 +56,7 @@ def sent_ahead(plan: HostPlan, facts: HostFacts, source: BundleSource) -> Record
     VerificationError when an index is damaged.
     """
     if plan.judges or not _has_room(plan, facts):
-        return nothing_ahead()
+        return NOTHING_AHEAD
 
     def read(index: Blob) -> bytes:
         return b"".join(source.read(index.digest))
@@ -56,7 +64,8 @@ def sent_ahead(plan: HostPlan, facts: HostFacts, source: BundleSource) -> Record
     fresh = {send.blob.digest for send in plan.sends if not send.there}
     items = needed_items(plan.loads, plan.trees)
     blobs = {digest: framed_blob(item, read) for digest, item in items.items() if digest in fresh}
-    return RecordQueue({d: ((0, len(blob)),) for d, blob in blobs.items() if _is_soon_sent(blob)}, blobs)
+    soon = {digest: ((0, len(blob)),) for digest, blob in blobs.items() if _is_soon_sent(blob)}
+    return Ahead(RecordQueue(soon, blobs), source)
 
 
 def _is_soon_sent(blob: FramedBlob) -> bool:
@@ -75,10 +84,10 @@ class HeadStart:
     A queue for lanes and their feed. Thread-safe.
     """
 
-    def __init__(self, archive: ArchiveFeed, blobs: RecordQueue, source: BundleSource) -> None:
+    def __init__(self, archive: ArchiveFeed, ahead: Ahead) -> None:
         self._archive = archive
-        self._blobs = blobs
-        self._feed = BundleFeed(source)
+        self._blobs = ahead.blobs
+        self._feed: Feed = BundleFeed(ahead.source) if ahead.source else archive
         self._run = new_run()
         self._stopped = False
         self._clean = True

@@ -18,14 +18,14 @@ from kit.ship.lanes.feed import PIECE, ArchiveFeed
 
 if TYPE_CHECKING:
     from kit.bundle.manifest import Image
-    from kit.bundle.source import BundleSource
+    from kit.bundle.source import VerifiedBlobs
     from kit.host.facts import HostFacts
     from kit.host.port import Completed, Host
     from kit.ship.early import Early
     from kit.ship.engine.identity import SeenImage
+    from kit.ship.head_start import Ahead
     from kit.ship.lanes.carrier import Heard
     from kit.ship.lanes.lanes import Destination
-    from kit.ship.lanes.record_queue import RecordQueue
 
 _PREPARE = 'umask 077 && mkdir -p -- "$1" "$1/partial" && chmod 700 -- "$1"'
 
@@ -59,7 +59,7 @@ def prepare_root(host: Host, root: str, user: str) -> None:
 
 
 def send_kit_image(
-    to: Destination, facts: HostFacts, source: BundleSource, image: Image, heard: Heard, ahead: RecordQueue
+    to: Destination, facts: HostFacts, source: VerifiedBlobs, image: Image, heard: Heard, ahead: Ahead
 ) -> Early:
     """Send kit's image as an archive, over lanes, and load it; return what came of `ahead` meanwhile.
 
@@ -76,7 +76,7 @@ def send_kit_image(
     path, hasher = f"{to.root}/partial/{name}", Hasher()
     chunks = hasher.watch(archive_chunks(source, image, store))
     feed = ArchiveFeed(name, chunks, size, _pieces_there(to.host, path))
-    going = HeadStart(feed, ahead, source)
+    going = HeadStart(feed, ahead)
     try:
         with going.sent(to, heard):
             _take_in(to.host, facts, image, path, hasher.digest)
@@ -87,7 +87,7 @@ def send_kit_image(
     return going.early
 
 
-def _check_layers(source: BundleSource, image: Image) -> None:
+def _check_layers(source: VerifiedBlobs, image: Image) -> None:
     for layer in image.layers:
         plain = plain_layer(source.read(layer.digest), layer, source.where)
         check_layer_tar(plain, f"{source.where}: image {image.name}")

@@ -17,7 +17,7 @@ from kit.ship.chain.place import ALONE
 from kit.ship.early import NOTHING_EARLY
 from kit.ship.engine.archive import store_of
 from kit.ship.have import ask_host
-from kit.ship.head_start import nothing_ahead, sent_ahead
+from kit.ship.head_start import NOTHING_AHEAD, sent_ahead
 from kit.ship.kit_image import prepare_root, send_kit_image
 from kit.ship.lanes.carrier import Heard
 from kit.ship.lanes.lanes import destination
@@ -211,7 +211,7 @@ class Shipment:
     def _send_kit(self, planned: PlannedHost) -> Early:
         plan, facts = planned.plan, planned.facts
         # In a chain, the hosts agree first on who gets what from here.
-        ahead = sent_ahead(plan, facts, self.source) if self.place is ALONE else nothing_ahead()
+        ahead = sent_ahead(plan, facts, self.source) if self.place is ALONE else NOTHING_AHEAD
         heard = Heard(self._advance, lambda _: None, self.progress.note)
         to = destination(self.host, self.spec.root, facts)
         return send_kit_image(to, facts, self.source, plan.kit, heard, ahead)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kit.bundle.copy_bundle import copy_bundle
 from kit.bundle.folder_target import FolderTarget
 from kit.bundle.inspect import summarize
-from kit.bundle.pack import pack_bundle
+from kit.bundle.pack import NOBODY, pack_bundle
 from kit.bundle.pack_request import LocalTree, PackRequest
 from kit.bundle.source import open_bundle
 from kit.bundle.tar_target import TarTarget
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from kit.bundle.engine import ImageSource
     from kit.bundle.inspect import PartSummary
+    from kit.bundle.pack_listener import PackListener
     from kit.bundle.target import BundleTarget
     from kit.progress import Progress
     from kit.project.load import LoadedProject
@@ -118,8 +119,14 @@ def plan_bundle(loaded: LoadedProject, wanted: Wanted) -> BundlePlan:
     )
 
 
-def make_bundle(loaded: LoadedProject, wanted: Wanted, tools: BundleTools, progress: Progress) -> Made:
-    """Build, fetch and pack; return what was made.
+def make_bundle(
+    loaded: LoadedProject,
+    wanted: Wanted,
+    tools: BundleTools,
+    progress: Progress,
+    listener: PackListener = NOBODY,
+) -> Made:
+    """Build, fetch and pack; return what was made. `listener` hears of images as they are packed.
 
     What is there from an earlier time is used again. Raises ConfigError, VerificationError,
     UnreachableError, TransferError, EngineError or UnfitError.
@@ -137,7 +144,7 @@ def make_bundle(loaded: LoadedProject, wanted: Wanted, tools: BundleTools, progr
         loaded.name, lock.stack, dump_lock(lock), lock.locked, images, trees, upstream=upstream
     )
     target = _target(places, progress)
-    summary = summarize(pack_bundle(request, tools.engine, target, progress, tools.sign))
+    summary = summarize(pack_bundle(request, tools.engine, target, progress, tools.sign, listener))
     if places.folder is not None and places.tarball is not None:
         source = open_bundle(places.folder)
         copy_bundle(source, TarTarget(places.tarball, places.form, progress), progress)

@@ -42,7 +42,7 @@ class Shipped:
 
 
 @contextmanager
-def _answering(
+def answering_hosts(
     loaded: LoadedProject, names: tuple[str, ...], connect: Callable[..., Host]
 ) -> Iterator[Reached]:
     """Connect to those hosts that answer. Raises UnreachableError when none does, ConfigError."""
@@ -70,7 +70,7 @@ def ship_project(
     for name in names:
         progress.phase(name, "have")
     progress = milestones = Milestones(progress)
-    with _answering(loaded, names, connect) as answering:
+    with answering_hosts(loaded, names, connect) as answering:
         for name, error in answering.failures.items():
             progress.phase(name, "failed", text=error.what)
         paces = load_paces(pace_path())
@@ -99,6 +99,6 @@ def plan_project_ship(
 ) -> ShipPlan:
     """Return what `ship_project` would do; nothing changes on the hosts."""
     specs, wanted, paces = loaded.project.hosts, wanted_by_host(loaded.project), load_paces(pace_path())
-    with _answering(loaded, names, connect) as reached:
+    with answering_hosts(loaded, names, connect) as reached:
         planned = plan_hosts(source, reached.hosts, specs, wanted, paces=paces)
     return ship_plan(planned, reached.failures)

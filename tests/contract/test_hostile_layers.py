@@ -17,7 +17,7 @@ from kit.ship.engine.identity import SeenImage
 from kit.ship.engine.load import load_images
 from kit.ship.engine.port import PullStatus
 from kit.ship.engine.served import Store
-from kit.ship.head_start import nothing_ahead
+from kit.ship.head_start import NOTHING_AHEAD
 from kit.ship.kit_image import send_kit_image
 from kit.ship.lanes.carrier import Heard
 from kit.ship.lanes.lanes import destination
@@ -117,6 +117,6 @@ def test_kits_own_image_is_looked_into_before_it_is_loaded(tmp_path: Path, name:
     heard = Heard(lambda _: None, lambda _: None, lambda _: None)
     to = destination(host, str(host.root), host_facts())
     with pytest.raises(VerificationError):
-        send_kit_image(to, host_facts(), source, source.manifest.images[0], heard, nothing_ahead())
+        send_kit_image(to, host_facts(), source, source.manifest.images[0], heard, NOTHING_AHEAD)
     assert not [argv for argv in host.commands if argv[0] == "docker"]
     assert host.files() == set()

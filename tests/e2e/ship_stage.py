@@ -26,7 +26,8 @@ from kit.bundle.digest import sha256_of_file
 from kit.bundle.docker_engine import DockerEngine
 from kit.bundle.folder_target import FolderTarget
 from kit.bundle.manifest import Manifest
-from kit.bundle.pack import pack_bundle
+from kit.bundle.pack import NOBODY, pack_bundle
+from kit.bundle.pack_listener import PackListener
 from kit.bundle.pack_request import LocalFile, LocalTree, PackRequest
 from kit.bundle.source import open_bundle
 from kit.bundle.tar_target import TarTarget
@@ -110,7 +111,7 @@ class Stage:
     tags: list[str] = field(default_factory=list)
     """Images made for the tests alone."""
 
-    def pack(self, name: str, seed: int = 1, weights: int = 8 * MIB) -> Path:
+    def pack(self, name: str, seed: int = 1, weights: int = 8 * MIB, listener: PackListener = NOBODY) -> Path:
         """Pack a bundle of kit, a train image, a model and a dataset; return its folder."""
         made = self.folder / name
         sizes = {"config.json": 40, "weights/model.safetensors": weights, "empty": 0}
@@ -121,7 +122,8 @@ class Stage:
         images = (("kit", self.kit_image), ("train", train))
         bundle = shutil.copytree(self._packed_kit(), made / "bundle")
         request = PackRequest(name, "cpu", b"{}\n", "2026-05-01T12:30:00Z", images, (model, data))
-        pack_bundle(request, DockerEngine(self.engine), FolderTarget(bundle), NoProgress())
+        target = FolderTarget(bundle)
+        pack_bundle(request, DockerEngine(self.engine), target, NoProgress(), listener=listener)
         return bundle
 
     def _packed_kit(self) -> Path:

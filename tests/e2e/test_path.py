@@ -30,6 +30,13 @@ def _engine_stage(journey: Journey, job: str) -> int:
     return int(json.loads(text)["zero_optimization"]["stage"])
 
 
+def test_a_bundle_is_made_and_shipped_in_one_go(journey: Journey) -> None:
+    made = journey.kit("bundle", "--ship")
+    assert made["shipped"]["failures"] == []
+    assert {receipt["host"] for receipt in made["shipped"]["hosts"]} == set(HOSTS)
+    assert {receipt["bundle"] for receipt in made["shipped"]["hosts"]} == {made["digest"]}
+
+
 def test_a_host_serves_the_base_model_by_itself_which_knows_none_of_the_answers(journey: Journey) -> None:
     def stay_here(document: dict[str, Any]) -> None:
         document["hosts"] = {"gpu1": {"address": "local", "root": "/aisys/kit"}}

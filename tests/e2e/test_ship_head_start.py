@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from kit.host.connect import connect
+from kit.progress import NoProgress
+from kit.project.load import load_project
+from kit.workflow.ship_ahead import ShipAhead
 from tests.e2e.ship_stage import MIB, ROOT, Stage, end, standing_stage
+from tests.lab import environment
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 WEIGHTS = 320 * MIB
@@ -20,7 +25,7 @@ SEEN = 128 * MIB
 @pytest.fixture(scope="module")
 def stage(docker_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("head")
-    hosts = (("one", "20.10"), ("two", "20.10"))
+    hosts = (("one", "20.10"), ("two", "20.10"), ("three", "28.5"))
     with standing_stage(docker_host, folder, "headstart", hosts, disk="3G") as made:
         yield made
 
@@ -79,3 +84,28 @@ def test_a_kill_meanwhile_costs_what_was_in_flight(stage: Stage, bundle: Path) -
     receipts = stage.shipped(definition, bundle)
     assert receipts["two"]["sent_bytes"] <= planned - archive - left + 64 * MIB
     assert_arrived(stage, "two", bundle)
+
+
+def test_kits_image_is_there_before_the_bundle_is(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment(stage.lab).items():
+        monkeypatch.setenv(name, value)
+    definition = stage.definition("three")
+    published: list[str] = []
+
+    class Watched(ShipAhead):
+        def release(self) -> None:
+            super().release()
+            # The folder began as a copy of another bundle.
+            published.append(stage.manifest(stage.folder / "ahead" / "bundle").name)
+
+    ahead = Watched(load_project(definition), ("three",), connect, NoProgress())
+    ahead.reach()
+    bundle = stage.pack("ahead", seed=37, listener=ahead)
+    assert published == ["kit-alone"]
+    kit = stage.manifest(bundle).image("kit")
+    assert kit is not None
+    assert kit.identity_tag in stage.images_on("three")
+    (step,) = stage.ship(definition, bundle, "--dry-run").result["hosts"]
+    assert not step["sends_kit"]
+    stage.shipped(definition, bundle)
+    assert_arrived(stage, "three", bundle)

@@ -102,9 +102,10 @@ def test_a_port_that_somebody_listens_on_is_refused(journey: Journey) -> None:
 @pytest.mark.usefixtures("unchanged")
 def test_an_unknown_host_key_is_refused_with_its_fingerprint(journey: Journey, tmp_path: Path) -> None:
     (tmp_path / "known_hosts").touch()
-    code, said = journey.refused("check", KIT_KNOWN_HOSTS=str(tmp_path / "known_hosts"))
-    assert code == 4
-    assert "SHA256:" in said
+    for command in (("check",), ("bundle", "--ship")):
+        code, said = journey.refused(*command, KIT_KNOWN_HOSTS=str(tmp_path / "known_hosts"))
+        assert code == 4
+        assert "SHA256:" in said
     assert "known_hosts" in said
     assert (tmp_path / "known_hosts").read_text() == ""
 

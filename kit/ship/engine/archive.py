@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kit.bundle.manifest import Image
-    from kit.bundle.source import BundleSource
+    from kit.bundle.source import VerifiedBlobs
     from kit.host.facts import HostFacts
 
 
@@ -33,7 +33,7 @@ def archive_size(image: Image, store: Store) -> int:
     return docker_load_size(image, packed=store.takes_zstd)
 
 
-def archive_chunks(source: BundleSource, image: Image, store: Store) -> Iterator[bytes]:
+def archive_chunks(source: VerifiedBlobs, image: Image, store: Store) -> Iterator[bytes]:
     """Yield the archive.
 
     Raises VerificationError, before the archive is whole, when a blob is damaged and, unless

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kit.bundle.digest import blob_of
 from kit.bundle.folder_target import FolderTarget
 from kit.bundle.manifest import dump_manifest
 from kit.bundle.pack import pack_bundle
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kit.bundle.manifest import Manifest
+    from kit.bundle.pack_listener import PackedImage
     from kit.bundle.pack_request import PackRequest
 
 NEW_TOP = tar_of({"app/main.py": b"print('changed')\n"})
@@ -52,6 +54,34 @@ def test_every_engine_gives_the_same_whole_bundle(tmp_path: Path, form: str) -> 
         "sha256:" + hexdigest(TOP_LAYER),
     ]
     assert source.manifest_bytes == packed_bundle(tmp_path / "two", FakeEngine("25")).manifest_bytes
+
+
+class Listening:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.heard: list[str] = []
+
+    def packed(self, image: PackedImage) -> None:
+        data = b"".join(image.read(image.image.config.digest))
+        assert blob_of(data) == image.image.config
+        with pytest.raises(VerificationError, match="has no blob"):
+            image.read("sha256:" + "0" * 64)
+        self.heard.append(image.image.name)
+
+    def release(self) -> None:
+        assert not (self.folder / "kit.json").exists()
+        self.heard.append("released")
+
+
+def test_images_are_told_of_as_they_are_packed_the_smallest_first(tmp_path: Path) -> None:
+    engine = FakeEngine()
+    images = (("large", engine.add(BASE_LAYER, TOP_LAYER)), ("small", engine.add(TOP_LAYER)))
+    request = pack_request(engine, tmp_path, images=images)
+    listening = Listening(tmp_path / "bundle")
+    target = FolderTarget(tmp_path / "bundle")
+    manifest = pack_bundle(request, engine, target, NoProgress(), listener=listening)
+    assert listening.heard == ["small", "large", "released"]
+    assert [image.name for image in manifest.images] == ["large", "small"]
 
 
 def test_packing_again_asks_the_engine_for_nothing(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_findings_that_are_wrong_come_with_their_fix() -> None:
 
 def test_a_ship_is_told_host_by_host() -> None:
     receipt = Receipt("gpu1", "sha256:x", 1000, 2000, (("t", "i"),), ("t",), ("models/m",), 1.5)
-    assert "1.0 kB" in list(crossing._shipped(Shipped(1000, (receipt,))))[1]
+    assert "1.0 kB" in list(crossing.ship_lines(Shipped(1000, (receipt,))))[1]
 
 
 def ship_step(**overrides: Any) -> ShipStep:
@@ -222,9 +222,10 @@ def test_a_lock_tells_what_changed_and_what_is_open() -> None:
 def test_a_bundle_is_told_part_by_part() -> None:
     assert list(preparing._made(Made("demo", "sha256:x", "/b", 5, ())))[-1] == "unsigned"
     plan = BundlePlan("demo", "/b", ("train",), (("model m", 2, 1000),))
-    assert list(preparing._planned(plan))[1:] == [
+    assert list(preparing._planned(plan, ("gpu1", "gpu2")))[1:] == [
         "  build or pull image train",
         "  fetch model m: 2 files, 1.0 kB",
+        "would ship it to gpu1, gpu2",
     ]
 
 

@@ -167,7 +167,7 @@ def test_blobs_of_which_something_is_there_are_left_to_the_agent(source: BundleS
     plan = host_plan(source.manifest)
     begun, *fresh = [send.blob for send in plan.sends if send.size]
     again = host_plan(source.manifest, have=Have(partial={begun.digest: 1}))
-    queue = sent_ahead(again, host_facts(), source)
+    queue = sent_ahead(again, host_facts(), source).blobs
     digests = set()
     while record := queue.take(1 << 30):
         digests.add(record.digest)
@@ -180,7 +180,7 @@ def test_nothing_goes_ahead_where_there_is_no_room_for_it_beside_kits_image(sour
 
     def ahead(free: int, *, one_disk: bool) -> int:
         facts = host_facts(free_bytes=free, engine_on_root_disk=one_disk)
-        return sent_ahead(plan, facts, source).left
+        return sent_ahead(plan, facts, source).blobs.left
 
     assert ahead(enough, one_disk=False) == all_bytes(source)
     assert ahead(enough - 1, one_disk=False) == 0
@@ -196,5 +196,7 @@ def test_nothing_goes_ahead_to_a_host_that_judges_the_bundle_first(
     with pytest.raises(VerificationError, match="unsigned"):
         ship(source, host)
     assert host.blob_bytes == 0
-    assert sent_ahead(host_plan(source.manifest), host_facts(), source).left > 0
-    assert sent_ahead(host_plan(source.manifest, have=Have(judges=True)), host_facts(), source).left == 0
+    assert sent_ahead(host_plan(source.manifest), host_facts(), source).blobs.left > 0
+    assert (
+        sent_ahead(host_plan(source.manifest, have=Have(judges=True)), host_facts(), source).blobs.left == 0
+    )

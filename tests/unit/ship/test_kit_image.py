@@ -8,7 +8,7 @@ import pytest
 from kit.bundle.source import BundleSource
 from kit.errors import EngineError, TransferError, UnreachableError, VerificationError
 from kit.host.port import Argv, Completed
-from kit.ship.head_start import nothing_ahead
+from kit.ship.head_start import NOTHING_AHEAD
 from kit.ship.kit_image import send_kit_image
 from kit.ship.lanes.carrier import Heard
 from kit.ship.lanes.lanes import destination
@@ -57,7 +57,7 @@ def send(host: FakeHost, source: BundleSource) -> int:
     assert image is not None
     to = destination(host, str(host.root), host_facts())
     heard = Heard(sent.append, lambda _: None, lambda _: None)
-    send_kit_image(to, host_facts(), source, image, heard, nothing_ahead())
+    send_kit_image(to, host_facts(), source, image, heard, NOTHING_AHEAD)
     return sum(sent)
 
 

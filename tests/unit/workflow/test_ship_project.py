@@ -129,12 +129,12 @@ def test_the_result_names_what_failed_and_the_exit_code_is_its(
 ) -> None:
     connect.raises["gpu1"] = GONE
     shipped = ship_project(loaded, source, ("gpu1", "gpu2"), connect, NoProgress())
-    document = json.loads(json.dumps(crossing._document(shipped)))
+    document = json.loads(json.dumps(crossing.ship_document(shipped)))
     assert [receipt["host"] for receipt in document["hosts"]] == ["gpu2"]
     assert [failure["host"] for failure in document["failures"]] == ["gpu1"]
     assert document["error"]["exit_code"] == 4
     with pytest.raises(typer.Exit) as caught:
-        crossing._end_with(shipped.failures)
+        crossing.end_with(shipped.failures)
     assert caught.value.exit_code == 4
     said = capsys.readouterr()
     assert said.out == ""
@@ -142,13 +142,13 @@ def test_the_result_names_what_failed_and_the_exit_code_is_its(
 
 
 def test_a_result_without_failures_has_no_error() -> None:
-    assert crossing._document(Shipped(0, ())) == {
+    assert crossing.ship_document(Shipped(0, ())) == {
         "bytes": 0,
         "hosts": [],
         "failures": [],
         "receipts": "",
     }
-    crossing._end_with({})
+    crossing.end_with({})
 
 
 def test_receipts_stay_beside_kit_yaml_and_on_the_host(
