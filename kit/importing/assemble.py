@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from kit.importing.change import Change, Changes
     from kit.importing.draft import Draft, ModelPlace
 
-_NAMES = {"export": "merge"}
-"""Kind → the name of its job, where that is not the kind itself."""
 _FIRST_ADDRESS = 11
 _LONGEST = 60
 """Characters of a name, room for a number left."""
@@ -96,11 +94,7 @@ class _Assembly:
 
     def make(self) -> Imported:
         for index, draft in enumerate(self.drafts):
-            wanted = (
-                self.wishes.name
-                if self.wishes.name and len(self.drafts) == 1
-                else _NAMES.get(draft.kind, draft.kind)
-            )
+            wanted = self.wishes.name if self.wishes.name and len(self.drafts) == 1 else _name_of(draft)
             taken = {**self._section("jobs"), **dict.fromkeys(self.names.values())}
             self.names[index] = free_name(wanted, taken)
             self.found.changes[self.names[index]] = draft.invocation.changes
@@ -158,6 +152,13 @@ class _Assembly:
                 "datasets": datasets,
                 "hosts": self._hosts(draft),
             }
+            if body["args"].get("stage") == "ppo" and "reward_model" not in body["args"]:
+                job["reward"] = self._judge(draft)
+        elif draft.kind == "export" and draft.model and not draft.made_from:
+            self._image("train")
+            job |= {"model": self._written_anew(draft.model, draft), "hosts": self._hosts(draft)}
+            if draft.calibration is not None:
+                body["calibration"] = self._dataset(*draft.calibration)
         elif draft.kind == "export":
             self._image("train")
             job |= {"from": self._training(draft)}
@@ -260,6 +261,37 @@ class _Assembly:
             "import both at once (kit import train.yaml merge.yaml), or --into a kit.yaml with that job",
         )
 
+    def _written_anew(self, model: ModelPlace, draft: Draft) -> str:
+        """Return what an export without an adapter takes: what another one merged, or a model."""
+        for index, candidate in enumerate(self.drafts):
+            if candidate.kind == "export" and candidate.made_from and _same(model.name, candidate.made_at):
+                draft.invocation.changes.added(f"model: {self.names[index]}", "that export job makes it")
+                return self.names[index]
+        return self._model(model, draft)
+
+    def _judge(self, draft: Draft) -> str:
+        """Return the train job whose reward model PPO asks."""
+        changes = draft.invocation.changes
+        ours = {
+            self.names[index]: candidate.made_at
+            for index, candidate in enumerate(self.drafts)
+            if candidate.kind == "train" and candidate.body["args"].get("stage") == "rm"
+        }
+        for name, made_at in ours.items():
+            if _made_by(draft.judge, made_at):
+                changes.renamed(f"reward_model: {draft.judge}", f"reward: {name}", "that training makes it")
+                return name
+        there = [name for name, job in self._section("jobs").items() if _stage(job) == "rm"]
+        if len(found := [*there, *ours]) == 1:
+            why = "it is the only training in stage rm"
+            changes.changed(f"reward_model: {draft.judge or 'none'}", f"reward: {found[0]}", why)
+            return found[0]
+        raise draft.invocation.refusal(
+            f"no training is known that made the reward model {draft.judge}".rstrip(),
+            "PPO asks what a train job of stage rm made",
+            "import both at once (kit import reward.yaml ppo.yaml), or --into a kit.yaml with that job",
+        )
+
     def _model(self, place: ModelPlace, draft: Draft) -> str:
         spec = _model_spec(place)
         for name, there in (*self._section("models").items(), *self.found.models.items()):
@@ -347,12 +379,23 @@ def _kind(job: Any) -> str:
     return str(job.get("kind", "")) if isinstance(job, dict) else ""
 
 
+def _stage(job: Any) -> str:
+    args = job.get("args") if _kind(job) == "train" else None
+    return str(args.get("stage", "")) if isinstance(args, dict) else ""
+
+
 def _count(gpus: int | str) -> int:
     return gpus if isinstance(gpus, int) else len(gpus.split(","))
 
 
 def _more(there: int | str, wanted: int | str) -> int | str:
     return wanted if _count(wanted) > _count(there) else there
+
+
+def _name_of(draft: Draft) -> str:
+    if draft.kind != "export":
+        return draft.kind
+    return "quantised" if "bits" in draft.body else "merge"
 
 
 def _same(one: str, other: str) -> bool:

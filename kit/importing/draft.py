@@ -87,4 +87,8 @@ class Draft:
     """Where the user's command put what it made."""
     made_from: str = ""
     """The adapter that is merged, by its path."""
+    judge: str = ""
+    """The reward model that PPO asks, by its path."""
+    calibration: tuple[str, dict[str, Any]] | None = None
+    """(name, entry of kit.yaml) of the text that an export quantises with."""
     packages: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from kit.importing.change import shown
@@ -9,10 +10,13 @@ from kit.importing.draft import Draft
 from kit.importing.environment import take_environment
 from kit.importing.train_arguments import take_model
 from kit.jobs.export import OWNED
+from kit.jobs.quantise import NEEDED
 
 if TYPE_CHECKING:
     from kit.importing.draft import Invocation
 
+QUANTISING = tuple(f"{name}=={oldest}" for name, oldest in NEEDED.items())
+"""What the train image needs for an export with `bits`."""
 _DEFAULT_DEVICE = "cpu"
 _SERVED = {
     "template": "vLLM takes the chat template that stands with the model's tokenizer",
@@ -37,37 +41,70 @@ _API_PORT = 8000
 def export_draft(invocation: Invocation, args: dict[str, Any]) -> Draft:
     """Return the export job of LLaMA-Factory's arguments. Raises ConfigError for what kit cannot do yet."""
     changes = invocation.changes
-    if args.get("export_quantization_bit"):
-        raise invocation.refusal(
-            "a quantised export cannot be had yet",
-            "kit's export merges an adapter, and LLaMA-Factory merges or quantises, not both at once",
-            "import the merge alone, and fetch or make the quantised model elsewhere",
-        )
     adapter = str(args.get("adapter_name_or_path") or "")
-    if not adapter:
+    bits = args.get("export_quantization_bit")
+    if adapter and bits:
         raise invocation.refusal(
-            "an export without an adapter cannot be had yet",
-            "kit's export merges what a train job made",
-            "name the adapter in adapter_name_or_path",
+            "an adapter is merged here, and what comes of it quantised",
+            "LLaMA-Factory merges or quantises, not both at once",
+            "write two files: the merge, and the quantised export of what it makes; kit import takes both",
         )
     model = take_model(invocation, args)
     made_at = str(args.get("export_dir") or "")
+    body, calibration = _written_anew(invocation, args) if not adapter else ({}, None)
     kept: dict[str, Any] = {}
     for key, value in args.items():
-        if key == "adapter_name_or_path":
+        if key == "adapter_name_or_path" and adapter:
             changes.renamed(f"{key}: {shown(value)}", "from", OWNED[key])
+        elif value is None or value == "":
+            changes.dropped(f"{key}: {shown(value)}", "it says nothing")
         elif key in OWNED:
             changes.dropped(f"{key}: {shown(value)}", OWNED[key])
-        elif value is None:
-            changes.dropped(f"{key}: null", "it says nothing")
         else:
             kept[key] = value
             changes.taken(f"{key}: {shown(value)}", f"args.{key}")
     env = take_environment(invocation)
-    body: dict[str, Any] = {"args": kept} if kept else {}
+    body |= {"args": kept} if kept else {}
     if env:
         body["env"] = env
-    return Draft(invocation, "export", body, model, made_at=made_at, made_from=adapter)
+    return Draft(
+        invocation,
+        "export",
+        body,
+        model,
+        made_at=made_at,
+        made_from=adapter,
+        calibration=calibration,
+        packages=QUANTISING if bits else (),
+    )
+
+
+def _written_anew(
+    invocation: Invocation, args: dict[str, Any]
+) -> tuple[dict[str, Any], tuple[str, dict[str, Any]] | None]:
+    """Return what an export of a whole model says, and the text that it is quantised with."""
+    changes, body = invocation.changes, {}
+    if args.get("template"):
+        body["template"] = str(args.pop("template"))
+        changes.taken(f"template: {body['template']}", "template")
+    bits, texts = args.pop("export_quantization_bit", None), args.pop("export_quantization_dataset", None)
+    if not bits:
+        return body, None
+    if str(bits).isdigit():
+        bits = int(bits)
+    body["bits"] = bits
+    device = args.pop("export_device", None)
+    if device not in (None, "auto"):
+        changes.dropped(f"export_device: {device}", "LLaMA-Factory quantises on the GPUs")
+    changes.renamed(f"export_quantization_bit: {bits}", f"bits: {bits}")
+    path = str(texts or "")
+    if not path.endswith((".json", ".jsonl")):
+        changes.fill_in("calibration", f"{path or 'nothing'} is no file of text; name one, as .jsonl")
+        path = "data/calibration.jsonl"
+    else:
+        changes.renamed(f"export_quantization_dataset: {path}", "calibration", "kit ships it as a dataset")
+    entry = {"path": invocation.on_host(path), "format": "alpaca", "columns": {"prompt": "text"}}
+    return body, (PurePosixPath(path).stem, entry)
 
 
 def api_draft(invocation: Invocation, args: dict[str, Any], verb: str) -> Draft:

@@ -72,7 +72,7 @@ def train_draft(invocation: Invocation, args: dict[str, Any]) -> Draft:
         changes.dropped(f"{key}: null", "it says nothing")
         del args[key]
     made_at = str(args.get("output_dir", ""))
-    model = take_model(invocation, args)
+    model, judge = take_model(invocation, args), _take_judge(args)
     datasets = take_datasets(invocation, args)
     body: dict[str, Any] = {"template": take_template(invocation, args, model)}
     _zero(invocation, args, body)
@@ -89,31 +89,33 @@ def train_draft(invocation: Invocation, args: dict[str, Any]) -> Draft:
         if f"args.{key}" not in told:
             changes.taken(f"{key}: {shown(value)}", f"args.{key}")
     body["args"] = _with_defaults(args)
-    return Draft(invocation, "train", body, model, datasets, made_at=made_at, packages=packages_of(args))
+    pins = packages_of(args)
+    return Draft(invocation, "train", body, model, datasets, made_at=made_at, judge=judge, packages=pins)
+
+
+def _take_judge(args: dict[str, Any]) -> str:
+    """Return where PPO's reward model is, and take it out of the arguments; one that is served stays."""
+    if args.get("stage") != "ppo" or args.get("reward_model_type") == "api":
+        return ""
+    args.pop("reward_model_type", None)
+    return str(args.pop("reward_model", None) or "")
 
 
 def _refuse(invocation: Invocation, args: dict[str, Any]) -> None:
     if is_on(args.get("do_predict")) and not is_on(args.get("do_train")):
         raise invocation.refusal(
-            "prediction alone cannot be had yet",
-            "kit has no job that predicts over a dataset",
-            "evaluate through a serve job",
+            "prediction alone is not imported",
+            "kit asks a served model for it",
+            "import the training, and write a serve job and an infer or eval job that asks through it",
         )
     for key, why in _MEANT.items():
         if args.get(key):
-            raise invocation.refusal(
-                f"{key} cannot be had yet", why, f"train without {key}, on a merged model"
-            )
-    if args.get("stage") == "ppo":
-        raise invocation.refusal(
-            "stage ppo is not imported",
-            f"what it asks, reward_model: {shown(args.get('reward_model'))}, is another job's, or is served",
-            "import the training of the reward model (stage rm), and write a train job beside it by hand, "
-            "with reward: JOB and args: {stage: ppo}",
-        )
+            raise invocation.refusal(f"{key} is not imported", why, f"train without {key}, on a merged model")
     if args.get("resume_from_checkpoint") not in (None, False, "false"):
         raise invocation.refusal(
-            "resume_from_checkpoint cannot be had yet", "kit mounts no earlier run", "begin the training anew"
+            "a training that goes on from a checkpoint is not imported",
+            "kit goes on from checkpoints of its own runs: kit up JOB --resume",
+            "remove resume_from_checkpoint, and begin the training anew",
         )
 
 

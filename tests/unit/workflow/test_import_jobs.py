@@ -96,6 +96,81 @@ def test_llamafactorys_own_endpoint_takes_the_adapter_as_it_is() -> None:
         assert plan_without_hosts(project, job, None)
 
 
+def test_ppo_asks_the_reward_model_of_the_training_that_makes_it(tmp_path: Path) -> None:
+    (tmp_path / "reward.yaml").write_text(training(stage="rm", output_dir="saves/reward"))
+    ppo = training(stage="ppo", reward_model="./saves/reward", reward_model_type="lora")
+    (tmp_path / "ppo.yaml").write_text(ppo)
+    result = import_jobs(ImportRequest(files=(tmp_path / "reward.yaml", tmp_path / "ppo.yaml")))
+    job = result.document["jobs"]["train-2"]
+    assert (job["reward"], job["args"]["stage"]) == ("train", "ppo")
+    assert not {"reward_model", "reward_model_type"} & job["args"].keys()
+    assert plan_without_hosts(parse_project(yaml.safe_load(result.yaml)), "train-2", None)
+    assert rows(result)["reward_model: ./saves/reward"][0] == "renamed"
+    with pytest.raises(ConfigError, match=r"made the reward model \./saves/reward"):
+        script(ppo)
+
+
+def test_ppo_asks_the_only_reward_model_that_there_is(tmp_path: Path) -> None:
+    into = tmp_path / "kit.yaml"
+    into.write_text(script(training(stage="rm", output_dir="saves/reward")).yaml)
+    result = script(training(stage="ppo", reward_model="elsewhere"), into=into)
+    assert result.document["jobs"]["train-2"]["reward"] == "train"
+    assert rows(result)["reward_model: elsewhere"][0] == "changed"
+
+
+def test_a_served_reward_model_stays_an_address() -> None:
+    told = {"reward_model": "http://10.0.0.9:8000", "reward_model_type": "api"}
+    job = script(training(stage="ppo", **told)).document["jobs"]["train"]
+    assert "reward" not in job
+    assert told.items() <= job["args"].items()
+
+
+GPTQ = """\
+model_name_or_path: MODEL
+template: qwen3
+export_dir: output/gptq
+export_quantization_bit: 4
+export_quantization_dataset: data/c4_demo.jsonl
+export_device: cpu
+export_size: 2
+"""
+
+
+def test_a_quantised_export_brings_its_text_and_its_packages(tmp_path: Path) -> None:
+    result = script(GPTQ.replace("MODEL", "Qwen/Qwen3-8B"))
+    job = result.document["jobs"]["quantised"]
+    assert job == {
+        "kind": "export",
+        "model": "qwen3-8b",
+        "hosts": ["gpu1"],
+        "template": "qwen3",
+        "bits": 4,
+        "args": {"export_size": 2},
+        "calibration": "c4_demo",
+    }
+    assert rows(result)["export_device: cpu"][0] == "dropped"
+    project = parse_project(yaml.safe_load(result.yaml))
+    assert project.datasets["c4_demo"].path == "data/c4_demo.jsonl"
+    assert [pin.partition("==")[0] for pin in project.packages["train"]] == ["optimum", "gptqmodel"]
+    assert plan_without_hosts(project, "quantised", None)
+    (tmp_path / "train.yaml").write_text(training(output_dir="saves/notes"))
+    (tmp_path / "merge.yaml").write_text(MERGE)
+    (tmp_path / "gptq.yaml").write_text(GPTQ.replace("MODEL", "./merged"))
+    files = tuple(tmp_path / name for name in ("train.yaml", "merge.yaml", "gptq.yaml"))
+    assert import_jobs(ImportRequest(files=files)).document["jobs"]["quantised"]["model"] == "merge"
+
+
+def test_quantising_text_that_is_no_file_must_be_filled_in() -> None:
+    text = GPTQ.replace("MODEL", "Qwen/Qwen3-8B").replace("data/c4_demo.jsonl", "hub/c4")
+    assert "# to fill in: calibration" in script(text).yaml
+
+
+def test_a_model_is_exported_anew_without_an_adapter() -> None:
+    result = script("model_name_or_path: Qwen/Qwen3-8B\nexport_dir: shards\nexport_size: 2\n")
+    assert result.document["jobs"]["merge"]["model"] == "qwen3-8b"
+    assert plan_without_hosts(parse_project(yaml.safe_load(result.yaml)), "merge", None)
+
+
 def test_an_export_without_its_training_is_refused() -> None:
     with pytest.raises(ConfigError, match="no training is known that made saves/notes"):
         script(MERGE)
