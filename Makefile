@@ -45,7 +45,7 @@ test-lab: setup lab-setup ## real engines and sshd, small images
 test-e2e: setup lab-setup ## the demo's path with the real train and serve images, air gap watched
 	@$(PY) -m pytest -v -m e2e tests
 
-test-jobs: setup lab-setup ## every kind of job with its options, in the lab; JOBS="dpo zero-3" chooses rows, CU126=1 builds cu126 to parse in
+test-jobs: setup lab-setup ## every kind of job with its options, in the lab; JOBS="dpo zero-3" chooses rows, CU126=1 parses in built cu126 images, too
 	@$(PY) -m tests.jobs --page docs/measurements/jobs.md $(if $(CU126),--cu126) $(JOBS)
 
 test-cu126: setup lab-setup ## builds every cu126 image over a stand-in; tens of GB, not in CI

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kit.images.build_image import Builder, build_recipe
-from kit.images.debootstrap_root import DebootstrapRoot
-from kit.images.docker_engine import DockerCommand
-from kit.images.uv_subprocess import UvSubprocess
-from kit.project.model import Mirrors
-from tests.cu126.stand_in import NOT_HAD, Notes, docker, stand_in_recipe
+from tests.cu126.stand_in import NOT_HAD, built_image, docker, stand_in_builder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from kit.images.build_image import Builder
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -35,16 +32,13 @@ def _engine() -> None:
 
 @pytest.fixture(scope="session")
 def builder() -> Builder:
-    return Builder(Mirrors(), DockerCommand(), Notes(), UvSubprocess(), DebootstrapRoot())
+    return stand_in_builder()
 
 
 @pytest.fixture(scope="module")
 def image(request: pytest.FixtureRequest, builder: Builder) -> Iterator[str]:
-    """The ID of the image that the test names, gone afterwards: each has 7 GB."""
+    """The ID of the image that the test names."""
     name: str = request.param
-    image_id = build_recipe(stand_in_recipe(name), builder)
-    print(docker("history", "--format", "{{.Size}}\t{{.CreatedBy}}", image_id))
-    yield image_id
-    if not os.environ.get("KIT_KEEP_IMAGES"):
-        docker("rmi", "--force", image_id)
-        docker("image", "prune", "--force")
+    with built_image(name, builder) as image_id:
+        print(docker("history", "--format", "{{.Size}}\t{{.CreatedBy}}", image_id))
+        yield image_id

@@ -2,11 +2,14 @@
 
 python -m tests.jobs [--page docs/measurements/jobs.md] [--cu126] [--list] [WORDS...]
 
-With --cu126 the images train and serve of that stack are built first (20 minutes and 25 GB the first time),
-and what is rendered for GPUs is parsed inside them, too.
-
 Without WORDS every row; with some, those whose name holds one of them. What became of each is kept in
-build/jobs/outcomes.json, so that several runs make one page; it names the rows that were never run.
+build/jobs/outcomes.json, so that several runs make one page; it names the rows that were never run. Hosts are
+raised when a chosen row needs them.
+
+With --cu126 what is rendered for GPUs is parsed inside images of that stack, too. Those that the chosen rows
+need (of train, serve and serve-sglang) are built one after the other, and each is removed after its rows
+unless KIT_KEEP_IMAGES is set: 10 minutes and 15 GB for each while it is built. DOCKER_HOST names an engine
+for rows without hosts; left out, it is one of the lab's.
 """
 
 from __future__ import annotations
@@ -15,23 +18,24 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.cu126.stand_in import built_images
+from tests.cu126.stand_in import built_image, stand_in_builder
 from tests.e2e.journey import REPOSITORY, StepFailedError
 from tests.jobs.page import page
-from tests.jobs.row import Outcome, Row
-from tests.jobs.scene import Scene, jobs_scene
+from tests.jobs.row import RAN, Outcome, Row
+from tests.jobs.scene import Scene, hostless_scene, jobs_scene
 from tests.jobs.table import ROWS
-from tests.lab import LabError, LabUnavailableError
+from tests.lab import LabError, LabUnavailableError, online_engine, stop_online_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 KEPT = REPOSITORY / "build" / "jobs" / "outcomes.json"
 SKIPPED = 77
@@ -71,11 +75,35 @@ def prove_all(rows: Sequence[Row], scene: Scene) -> list[Row]:
     return failed
 
 
-def _prove_in_scene(rows: Sequence[Row], scene: Scene, *, cu126: bool) -> list[Row]:
-    if cu126:
-        os.environ["DOCKER_HOST"] = scene.journey.environment["DOCKER_HOST"]
-        scene = replace(scene, gpu_images=built_images())
-    return prove_all(rows, scene)
+def _prove_inside_images(rows: Sequence[Row], scene: Scene) -> list[Row]:
+    """Prove rows, each with the image built that it names, if any; return those that failed."""
+    os.environ["DOCKER_HOST"] = scene.journey.environment["DOCKER_HOST"]
+    failed = []
+    for image in dict.fromkeys(row.image for row in rows):
+        chosen = [row for row in rows if row.image == image]
+        if not image:
+            failed += prove_all(chosen, scene)
+            continue
+        with built_image(image, stand_in_builder()) as image_id:
+            failed += prove_all(chosen, replace(scene, gpu_images={image: image_id}))
+    return failed
+
+
+@contextmanager
+def _scene_for(rows: Sequence[Row], *, engine: bool) -> Iterator[Scene]:
+    """Yield a scene, without hosts when no row needs them; it has an engine, if asked for, in either case."""
+    if any(row.way == RAN for row in rows):
+        with jobs_scene() as scene:
+            yield scene
+        return
+    own = engine and "DOCKER_HOST" not in os.environ
+    chosen = {**os.environ, **({"DOCKER_HOST": online_engine()} if own else {})}
+    try:
+        with tempfile.TemporaryDirectory(prefix="kit-rows-") as folder:
+            yield hostless_scene(Path(folder), chosen)
+    finally:
+        if own:
+            stop_online_engine()
 
 
 def main() -> int:
@@ -91,9 +119,8 @@ def main() -> int:
         print(*(row.name for row in rows), sep="\n")
         return 0
     try:
-        with ExitStack() as stack:
-            scene = stack.enter_context(jobs_scene())
-            failed = _prove_in_scene(rows, scene, cu126=chosen.cu126)
+        with _scene_for(rows, engine=chosen.cu126) as scene:
+            failed = (_prove_inside_images if chosen.cu126 else prove_all)(rows, scene)
     except LabUnavailableError as error:
         print(f"make test-jobs: skipped: {error}", file=sys.stderr)
         return SKIPPED

@@ -48,11 +48,17 @@ def rendered(
         launch = make_launch(project, "row", RUN_ID, context)
         found = [check_share(project, "row", share) for share in launch.hosts]
         image = scene.gpu_images.get(image_of(project, "row"))
-        inside = parsed_inside(image, launch.hosts[0], scene.journey.environment) if image else ""
-        recorded = f"{max(found)} arguments in the recorded parser{' ' * bool(inside)}{inside}"
+        inside = f" {parsed_inside(image, launch.hosts, scene.journey.environment)}" if image else ""
+        recorded = f"{max(found)} arguments in the recorded parser{inside}"
         return f"{recorded}, {len(found)} compose files valid; {why}"
 
-    return Row(kind, options, RENDERED, prove)
+    return Row(kind, options, RENDERED, prove, _image_of(job))
+
+
+def _image_of(job: dict[str, Any]) -> str:
+    if job["kind"] != "serve":
+        return "train"
+    return "serve-sglang" if job.get("engine") == "sglang" else "serve"
 
 
 @cache

@@ -20,9 +20,10 @@ What becomes of each, as `make test-jobs` found it:
   engine 20.10 and docker-compose 1.29.2; seconds are those of the whole row, on 2 processors that both share.
 - **rendered**: for stack `cu126`, since it needs a GPU: the launch was made for two hosts of four GPUs, its
   compose files are valid by both ages of compose's schema, and every argument or flag that its program gets
-  is in the parser recorded from the pinned release. Where it says so, LLaMA-Factory's or vLLM's own code
-  parsed and checked them, too, inside the image of that stack, built from the locked wheels over a
-  stand-in root (`make test-jobs CU126=1`). Nothing of it was run.
+  is in the parser recorded from the pinned release. Where it says so, the own code of LLaMA-Factory, vLLM or
+  SGLang parsed and checked them, too, inside the image of that stack, built from the locked wheels over a
+  stand-in root, and understood every value as it was given; LLaMA Board's page was made and asked for there
+  (`make test-jobs CU126=1`). Nothing of it was run.
 - **refused**: kit ends with exit code 2 before any host is asked, and says why and how to mend it.
 
 """

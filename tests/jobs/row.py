@@ -30,6 +30,8 @@ class Row:
     """RAN, RENDERED or REFUSED."""
     prove: Callable[[Scene], str]
     """Returns what was seen, for the table; raises AssertionError or StepFailedError when it is not so."""
+    image: str = ""
+    """The image of stack cu126 whose program is asked, for a row that is rendered."""
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from kit.data_files import data_folder
 from tests.e2e.demo import cross
 from tests.e2e.journey import REPOSITORY, Journey, demo_journey
 from tests.jobs.data import OF_STAGE, write_datasets
@@ -65,6 +66,17 @@ class Scene:
     def read(self, host: str, path: str) -> str:
         """Return a file on a host."""
         return self.lab.exec(host, ("cat", path))
+
+
+def hostless_scene(folder: Path, chosen: Mapping[str, str] | None = None) -> Scene:
+    """Return a scene for rows in which no host takes part; its definition and data are written to a folder.
+
+    `chosen` is the environment of commands.
+    """
+    made = yaml.safe_load((data_folder("bundles") / "demo" / "kit.yaml").read_text(encoding="utf-8"))
+    made["datasets"] |= write_datasets(folder)
+    (folder / "kit.yaml").write_text(yaml.safe_dump(made), encoding="utf-8")
+    return Scene(Journey(folder, Lab(HOSTS), dict(chosen or {})), "/aisys/jobs", 11000)
 
 
 @contextmanager

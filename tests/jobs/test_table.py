@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
-import yaml
+from typing import Any
 
-from kit.data_files import data_folder
-from tests.e2e.journey import Journey
-from tests.jobs.data import write_datasets
+import pytest
+
+from kit.images.stacks import find_stack
 from tests.jobs.page import page
-from tests.jobs.row import RAN, Outcome, Row
-from tests.jobs.scene import Scene
+from tests.jobs.parsed_values import different, given_flags
+from tests.jobs.row import RAN, RENDERED, Outcome, Row
+from tests.jobs.scene import Scene, hostless_scene
 from tests.jobs.table import ROWS
-from tests.lab import Lab
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    folder = tmp_path_factory.mktemp("project")
-    made = yaml.safe_load((data_folder("bundles") / "demo" / "kit.yaml").read_text(encoding="utf-8"))
-    made["datasets"] |= write_datasets(folder)
-    (folder / "kit.yaml").write_text(yaml.safe_dump(made), encoding="utf-8")
-    return Scene(Journey(folder, Lab(("gpu1", "gpu2")), {}), "/aisys/jobs", 11000)
+    return hostless_scene(tmp_path_factory.mktemp("project"))
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.way != RAN], ids=lambda row: row.name)
@@ -42,3 +37,60 @@ def test_the_page_calls_a_failure_one() -> None:
     assert text.endswith("last changed: `train-rm-full-ran`.\n")
     assert "| train | sft × lora | loss 4 \\| 1 | 3 |" in text
     assert "| train | sft × full | FAILED: loss 4" in text
+
+
+def test_rows_for_gpus_name_images_of_their_stack() -> None:
+    named = {row.image for row in ROWS if row.way == RENDERED}
+    assert named == {"train", "serve", "serve-sglang"}
+    assert all(find_stack("cu126").image(name) for name in named)
+
+
+WORDS = ("--model=/m", "--port=8000", "--share=0.5", "--switch", "--adapters", "a=/a", "b=/b")
+PARSED = {
+    "--model": "/m",
+    "--port": 8000,
+    "--share": 0.5,
+    "--switch": True,
+    "--adapters": [{"name": "a", "path": "/a"}, {"name": "b", "path": "/b"}],
+}
+
+
+def test_values_that_a_parser_understood_as_given_are_not_different() -> None:
+    assert not different(given_flags(WORDS), PARSED)
+    assert not different(given_flags(WORDS), {**PARSED, "--adapters": {"a": "/a", "b": "/b"}})
+    settings = {
+        "bf16": True,
+        "seed": 7,
+        "dataset": "a,b",
+        "fsdp": "full_shard auto_wrap",
+        "report_to": "none",
+    }
+    lists = {"dataset": ["a", "b"], "fsdp": ["full_shard", "auto_wrap"], "report_to": []}
+    assert not different(settings, {**settings, **lists})
+
+
+@pytest.mark.parametrize(
+    ("name", "parsed"),
+    [
+        ("--model", "/n"),
+        ("--port", 8001),
+        ("--port", True),
+        ("--share", 0.9),
+        ("--switch", False),
+        ("--switch", None),
+        ("--adapters", [{"name": "a", "path": "/a"}]),
+        ("--adapters", {"a": "/a", "b": "/a"}),
+    ],
+)
+def test_a_flag_that_was_understood_otherwise_is_different(name: str, parsed: Any) -> None:
+    (line,) = different(given_flags(WORDS), {**PARSED, name: parsed})
+    assert line.startswith(f"{name}: given ")
+
+
+@pytest.mark.parametrize("parsed", [{}, {"seed": 8}, {"seed": [7]}, {"seed": None}])
+def test_a_value_that_is_missing_or_another_is_different(parsed: dict[str, Any]) -> None:
+    assert different({"seed": 7}, parsed)
+
+
+def test_a_tracker_that_was_dropped_is_different() -> None:
+    assert different({"report_to": "tensorboard"}, {"report_to": []})
