@@ -16,11 +16,14 @@ from kit.errors import ConfigError
 
 if TYPE_CHECKING:
     from kit.dataset.check import FileReport, Wanted
+    from kit.dataset.convert import Converted
+    from kit.dataset.write import Writing
 
 _BAD = 2
 """Exit code for data that cannot be trained on."""
 Form = Annotated[
-    str, typer.Option("--form", help="alpaca, sharegpt, openai, each with -preference or -kto; or text.")
+    str,
+    typer.Option("--form", help="alpaca, sharegpt, openai, each also -preference or -kto; text; choices."),
 ]
 Column = Annotated[
     list[str] | None,
@@ -58,7 +61,7 @@ def check(
     limit: Limit = 20,
     as_json: Json = False,
 ) -> None:
-    """Hold every record against what LLaMA-Factory accepts; name each fault by file and line."""
+    """Hold every record against what LLaMA-Factory, or an eval, accepts; name faults by file and line."""
     from kit.dataset.check import check_file
 
     options = wanted(form, column, limit)
@@ -112,7 +115,10 @@ def convert(
     source: Source,
     target: Target,
     to: Annotated[
-        str, typer.Option("--to", help="alpaca, sharegpt or openai.  [default: the form it has]")
+        str,
+        typer.Option(
+            "--to", help="alpaca, sharegpt or openai; choices, of a suite's folder.  [default: its own]"
+        ),
     ] = "",
     form: Form = "",
     column: Column = None,
@@ -120,14 +126,29 @@ def convert(
     as_json: Json = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Turn a file into another form, or JSON into JSONL and back, losing nothing."""
+    """Turn a file into another form, or JSON into JSONL and back, losing nothing; or join a suite."""
     from kit.dataset.convert import convert as work
     from kit.dataset.write import Writing
 
-    with shown_progress() as progress:
-        result = work(source, target, to, wanted(form, column), progress, Writing(force, dry_run))
+    if source.is_dir() or to == "choices":
+        result = _joined(source, target, to, Writing(force, dry_run))
+    else:
+        with shown_progress() as progress:
+            result = work(source, target, to, wanted(form, column), progress, Writing(force, dry_run))
     line = f"{_would(dry_run)}{result.path}: {result.form}, {result.records:,} records"
     show(result, lambda _: (line,), as_json=as_json)
+
+
+def _joined(source: Path, target: Path, to: str, writing: Writing) -> Converted:
+    from kit.dataset.suite_folder import join_suite
+
+    if to != "choices" or not source.is_dir():
+        raise ConfigError(
+            "choices are made of a folder, and a folder is made choices",
+            where=str(source),
+            fix="kit dataset convert FOLDER NEW.jsonl --to choices, with dev and test (or val) in it",
+        )
+    return join_suite(source, target, writing)
 
 
 def split(

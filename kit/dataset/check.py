@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from kit.dataset.check_part import Checker, Part, check_part
+from kit.dataset.choices import CHOICES, find_faults, looks_like_choices
 from kit.dataset.complaint import JSON
 from kit.dataset.findings import KEPT, Fault, Findings
 from kit.dataset.form import ALPACA, Form, check_columns, recognise
@@ -91,6 +92,8 @@ def check_file(path: Path, wanted: Wanted, progress: Progress) -> FileReport:
     """Return what is found in a file. Raises ConfigError when it cannot be read, or no form fits it."""
     began = time.monotonic()
     layout = look_at(path)
+    if _is_suite(layout, wanted):
+        return check_suite(path, wanted.columns, wanted.limit)
     form, found = read_form(layout, wanted)
     kinds = {name: kind_of(value) for name, value in found.items()}
     task = f"check {path.name}"
@@ -111,6 +114,33 @@ def check_file(path: Path, wanted: Wanted, progress: Progress) -> FileReport:
         codes=dict(findings.codes),
         faults=tuple(findings.faults),
         problems=tuple(_problems(layout, form, found, findings)),
+        seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _is_suite(layout: Layout, wanted: Wanted) -> bool:
+    if wanted.form or wanted.exact is not None or wanted.columns:
+        return wanted.form == CHOICES
+    is_csv = layout.path.suffix.lower() == ".csv"
+    return looks_like_choices(layout.path, {} if is_csv else first_values(layout))
+
+
+def check_suite(path: Path, columns: Mapping[str, str], limit: int = KEPT) -> FileReport:
+    """Return what is found in a file of questions with choices. Raises ConfigError when it cannot be read."""
+    began = time.monotonic()
+    findings, layout = find_faults(path, columns, limit)
+    entry = {"format": CHOICES, **({"columns": dict(columns)} if columns else {})}
+    return FileReport(
+        path=path,
+        form=CHOICES,
+        entry=entry,
+        layout=layout,
+        bytes=path.stat().st_size,
+        records=findings.records,
+        faulty=findings.faulty,
+        codes=dict(findings.codes),
+        faults=tuple(findings.faults),
+        problems=() if findings.records else ("holds no record",),
         seconds=round(time.monotonic() - began, 3),
     )
 

@@ -59,9 +59,9 @@ def asking_launch(project: Project, name: str, run_id: str, context: LaunchConte
     spec = project.datasets[job.dataset]
     check_rows(name, job, spec)
     files = (
-        LaunchFile("asking.json", _json(_settings(name, job, spec, run_id))),
-        LaunchFile("endpoints.json", _json(_endpoints(place, job))),
-        LaunchFile(KEYS, _json(_keys(place, job)), PRIVATE),
+        LaunchFile("asking.json", json_text(_settings(name, job, spec, run_id))),
+        LaunchFile("endpoints.json", json_text(asked_endpoints(place, job))),
+        LaunchFile(KEYS, json_text(keys_of(place, job)), PRIVATE),
         *_code(),
     )
     work = Work(
@@ -125,7 +125,8 @@ def _settings(name: str, job: AskingJob, spec: DatasetSpec, run_id: str) -> dict
     }
 
 
-def _endpoints(place: Place, job: AskingJob) -> list[dict[str, Any]]:
+def asked_endpoints(place: Place, job: AskingJob) -> list[dict[str, Any]]:
+    """Return what is asked, in the order of the columns: name, address and identity. Raises ConfigError."""
     asked = chosen_models(place.project, place.name, job)
     models = [model for _, model in asked]
     found = []
@@ -145,7 +146,7 @@ def _endpoints(place: Place, job: AskingJob) -> list[dict[str, Any]]:
     return found
 
 
-def _keys(place: Place, job: AskingJob) -> list[dict[str, str]]:
+def keys_of(place: Place, job: AskingJob) -> list[dict[str, str]]:
     """Return what opens each of the endpoints, in the same order."""
     asked = [place.context.endpoints[through] for through, _ in chosen_models(place.project, place.name, job)]
     return [{"api_key": served.api_key, "certificate": served.certificate} for served in asked]
@@ -206,5 +207,6 @@ def _code() -> tuple[LaunchFile, ...]:
     )
 
 
-def _json(document: Any) -> str:
+def json_text(document: Any) -> str:
+    """Return a document as a file holds it."""
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"

@@ -16,6 +16,7 @@ from kit.jobs.export import OWNED as EXPORT_OWNED
 from kit.jobs.holdings import check_gpus_key
 from kit.jobs.reward import check_reward
 from kit.jobs.serve_flags import OWNED_FLAGS, flag_of
+from kit.jobs.suites import check_suites
 from kit.jobs.talk import OWNED as TALK_OWNED
 from kit.jobs.train_arguments import own_train_arguments
 from kit.jobs.train_combinations import Asked, check_combinations
@@ -97,6 +98,7 @@ def _own(project: Project, name: str) -> None:
     elif isinstance(job, InferJob | EvalJob):
         own_body(name, job)
         chosen_models(project, name, job)
+        check_suites(project, name)
 
 
 def _errors(project: Project, name: str, known: Known, table: Table) -> Iterator[ConfigError]:

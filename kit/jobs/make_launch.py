@@ -14,6 +14,7 @@ from kit.jobs.export import export_launch
 from kit.jobs.job_rules import check_job
 from kit.jobs.proxy import proxy_launch
 from kit.jobs.serve import serve_launch
+from kit.jobs.suites import eval_launch
 from kit.jobs.train import train_launch
 from kit.project.references import hosts_of, image_of, nearest
 
@@ -33,7 +34,7 @@ LAUNCHES: dict[str, Callable[[Project, str, str, LaunchContext], Launch]] = {
     "board": board_launch,
     "data": data_launch,
     "infer": asking_launch,
-    "eval": asking_launch,
+    "eval": eval_launch,
 }
 """Kind of job → what makes its launch."""
 

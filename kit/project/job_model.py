@@ -177,7 +177,7 @@ class BoardJob(GpuJob):
 class AskingJob(JobBase):
     """Puts the rows of a dataset to what is served; runs where that is, unless `hosts` says otherwise."""
 
-    dataset: str
+    dataset: str = ""
     system: str | None = None
     """In place of what the dataset itself tells the model beforehand."""
     max_tokens: int | None = Field(default=None, ge=1)
@@ -194,6 +194,7 @@ class InferJob(AskingJob):
     """A served model's answer to every row of a dataset."""
 
     kind: Literal["infer"]
+    dataset: str
     through: str
     """A serve or api job that runs."""
     model: str | None = None
@@ -212,17 +213,35 @@ class EvalJob(AskingJob):
     """Serve or api jobs that run; the others are held against the first one's model."""
     models: tuple[str, ...] = ()
     """Names that they serve, in the order of the columns; all when left out."""
+    suites: tuple[str, ...] = ()
+    """Datasets of the form `choices`, in place of `dataset`: how often each model picks the right answer."""
+    shots: int = Field(default=0, ge=0, le=64)
+    """So many of the first rows of each subject stand, solved, before every question, and are not asked."""
 
     @model_validator(mode="before")
     @classmethod
-    def _no_suites(cls, given: Any) -> Any:
-        asked = [key for key in ("suites", "tasks", "task", "benchmarks") if key in given]
+    def _suites_by_name(cls, given: Any) -> Any:
+        asked = [key for key in ("tasks", "task", "benchmarks") if key in given]
         if asked:
             raise ValueError(
-                f"{asked[0]}: kit runs no task suites (MMLU, C-Eval, CMMLU): their data are folders and "
-                "a dataset is one file; give their questions and answers as a dataset, and eval compares them"
+                f"{asked[0]}: nothing is fetched on the intranet; give the questions of MMLU, C-Eval or "
+                "CMMLU as datasets of format choices, and name those in suites"
             )
         return given
+
+    @model_validator(mode="after")
+    def _one_way(self) -> EvalJob:
+        if bool(self.dataset) == bool(self.suites):
+            raise ValueError("name one of `dataset` (answers in words) and `suites` (questions with choices)")
+        if not self.suites:
+            if self.shots:
+                raise ValueError("shots: solved questions stand before those of suites alone; remove it")
+            return self
+        idle = ("system", "max_tokens", "temperature", "args")
+        chosen = [key for key in idle if key in self.model_fields_set]
+        if chosen:
+            raise ValueError(f"{chosen[0]}: no answers to suites are written; their choices are measured")
+        return self
 
 
 Job = Annotated[

@@ -16,6 +16,8 @@ from kit.project.image_reference import check_mirror, parse_reference
 from kit.project.job_model import Job
 from kit.project.section import Gpus, Port, Section
 
+CHOICE_COLUMNS = ("question", *"ABCDEFGHIJ", "choices", "answer", "subject", "split")
+"""What questions with choices are made of; the columns of a file bear these names unless told otherwise."""
 NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 _PACKAGE = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?(\[[A-Za-z0-9._,-]+\])?==[0-9][A-Za-z0-9.!_-]*(\+[A-Za-z0-9._-]+)?"
@@ -116,16 +118,30 @@ class ModelSpec(Section):
 
 
 class DatasetSpec(Section):
-    """A dataset file beside kit.yaml, in a form that LLaMA-Factory reads."""
+    """A dataset file beside kit.yaml, in a form that LLaMA-Factory reads, or questions with choices."""
 
     path: str
-    format: Literal["alpaca", "sharegpt"] = "alpaca"
+    format: Literal["alpaca", "sharegpt", "choices"] = "alpaca"
+    """`choices`: a suite of questions, each with its choices and the letter of the right one."""
     columns: Mapping[str, str] = {}
-    """LLaMA-Factory's column names; when given, they replace all of its defaults."""
+    """LLaMA-Factory's column names; when given, they replace all of its defaults. Of choices: those above."""
     ranking: bool = False
     """Pairs of a chosen and a rejected answer, for the stages rm and dpo."""
     tags: Mapping[str, str] = {}
     """LLaMA-Factory's names for roles in sharegpt; when given, they replace all of its defaults."""
+
+    @model_validator(mode="after")
+    def _of_choices(self) -> DatasetSpec:
+        if self.format != "choices":
+            return self
+        if self.ranking or self.tags:
+            raise ValueError("ranking and tags are for training data, not for choices")
+        strange = [name for name in self.columns if name not in CHOICE_COLUMNS]
+        if strange:
+            raise ValueError(f"columns.{strange[0]}: choices have the columns {', '.join(CHOICE_COLUMNS)}")
+        if not self.path.lower().endswith((".json", ".jsonl", ".csv")):
+            raise ValueError("path: choices are read from .json, .jsonl and .csv")
+        return self
 
 
 class HostSpec(Section):

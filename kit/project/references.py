@@ -76,6 +76,22 @@ def throughs_of(job: Job) -> tuple[str, ...]:
     return job.through if isinstance(job, EvalJob) else ()
 
 
+def suites_of(job: Job) -> tuple[str, ...]:
+    """Return the suites of questions with choices that a job asks."""
+    return job.suites if isinstance(job, EvalJob) else ()
+
+
+def shipped_model(project: Project, name: str) -> str:
+    """Return the model that a job's was made from, through every export and training between them."""
+    job = project.jobs[name]
+    if isinstance(job, ProxyJob):
+        return shipped_model(project, job.to[0])
+    model = getattr(job, "model", None)
+    if model is None:
+        return shipped_model(project, getattr(job, "from_", None) or "")
+    return model if model in project.models else shipped_model(project, model)
+
+
 def served_names(project: Project, name: str) -> tuple[str, ...]:
     """Return the names that a serve, api or proxy job answers to in requests, its model's first."""
     job = project.jobs[name]
@@ -94,6 +110,7 @@ def complaints(project: Project) -> Iterator[tuple[str, str]]:
         key = f"jobs.{name}"
         yield from _every(f"{key}.hosts", "host", job.hosts, tuple(project.hosts))
         yield from _job_complaints(project, key, job)
+        yield from _form_complaints(project, key, job)
         if (image := _image_of(project, job)) not in project.images:
             yield "images", f"job {name!r} needs the image {image!r}; add it to images"
     yield from _image_complaints(project)
@@ -128,11 +145,7 @@ def _job_complaints(project: Project, key: str, job: Job) -> Iterator[tuple[str,
     elif isinstance(job, ProxyJob):
         yield from _proxy_complaints(project, key, job)
     elif isinstance(job, InferJob | EvalJob):
-        serving = tuple(
-            n for n, other in project.jobs.items() if isinstance(other, ServeJob | ApiJob | ProxyJob)
-        )
-        yield from _unknown(f"{key}.dataset", "dataset", job.dataset, tuple(project.datasets))
-        yield from _every(f"{key}.through", "serve, api or proxy job", throughs_of(job), serving)
+        yield from _asking_complaints(project, key, job)
     elif isinstance(job, BoardJob):
         yield from _every(f"{key}.models", "model", job.models, tuple(project.models))
         yield from _every(f"{key}.datasets", "dataset", job.datasets, tuple(project.datasets))
@@ -159,6 +172,33 @@ def _reward_complaints(project: Project, key: str, job: TrainJob) -> Iterator[tu
 
 def _stage(job: TrainJob) -> str:
     return str(job.args.get("stage", "sft"))
+
+
+def _asking_complaints(project: Project, key: str, job: InferJob | EvalJob) -> Iterator[tuple[str, str]]:
+    serving = tuple(n for n, other in project.jobs.items() if isinstance(other, ServeJob | ApiJob | ProxyJob))
+    if job.dataset or isinstance(job, InferJob):
+        yield from _unknown(f"{key}.dataset", "dataset", job.dataset, tuple(project.datasets))
+    yield from _every(f"{key}.suites", "dataset", suites_of(job), tuple(project.datasets))
+    yield from _every(f"{key}.through", "serve, api or proxy job", throughs_of(job), serving)
+
+
+def _form_complaints(project: Project, key: str, job: Job) -> Iterator[tuple[str, str]]:
+    for name in suites_of(job):
+        if name in project.datasets and project.datasets[name].format != "choices":
+            yield f"{key}.suites", f"{name} has no choices; datasets.{name}.format: choices says that it has"
+    if isinstance(job, TrainJob | BoardJob):
+        read = {"datasets": job.datasets}
+    elif isinstance(job, ExportJob):
+        read = {"calibration": (job.calibration or "",)}
+    else:
+        read = {"dataset": (job.dataset,)} if isinstance(job, AskingJob) else {}
+    for part, names in read.items():
+        for name in names:
+            if name in project.datasets and project.datasets[name].format == "choices":
+                yield (
+                    f"{key}.{part}",
+                    f"{name} holds questions with choices; a job of kind eval asks them: suites",
+                )
 
 
 def _talk_complaints(

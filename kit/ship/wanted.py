@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kit.bundle.manifest import FileTree, Image, Manifest
-    from kit.project.job_model import ExportJob, ServeJob, TalkJob
+    from kit.project.job_model import EvalJob, ExportJob, InferJob, ServeJob, TalkJob
     from kit.project.model import Project
 
 KIT_IMAGE = "kit"
@@ -32,7 +32,7 @@ class Wanted:
 def trees_of(project: Project, job_name: str) -> tuple[TreeName, ...]:
     """Return the shipped models and datasets that a job reads."""
     # Late, here and below: a host's agent takes orders without a kit.yaml, and starts in half the time.
-    from kit.project.job_model import AskingJob, BoardJob, ExportJob, ServeJob, TalkJob, TrainJob
+    from kit.project.job_model import BoardJob, EvalJob, ExportJob, InferJob, ServeJob, TalkJob, TrainJob
 
     job = project.jobs[job_name]
     if isinstance(job, TrainJob):
@@ -43,9 +43,19 @@ def trees_of(project: Project, job_name: str) -> tuple[TreeName, ...]:
     if isinstance(job, BoardJob):
         models = (("model", name) for name in job.models)
         return (*models, *(("dataset", name) for name in job.datasets))
-    if isinstance(job, AskingJob):
-        return (("dataset", job.dataset),)
+    if isinstance(job, InferJob | EvalJob):
+        return _asked_by(project, job)
     return _model_of(project, job) if isinstance(job, ServeJob | TalkJob) else ()
+
+
+def _asked_by(project: Project, job: InferJob | EvalJob) -> tuple[TreeName, ...]:
+    from kit.project.references import shipped_model, suites_of, throughs_of
+
+    if not suites_of(job):
+        return (("dataset", job.dataset),)
+    # What measures choices counts their tokens.
+    models = dict.fromkeys(shipped_model(project, through) for through in throughs_of(job))
+    return (*(("dataset", name) for name in suites_of(job)), *(("model", name) for name in models))
 
 
 def _model_of(project: Project, job: ServeJob | TalkJob | ExportJob) -> tuple[TreeName, ...]:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import kit
 from kit.bundle.known_files import KnownFiles
-from kit.dataset.check import Wanted, check_file
+from kit.dataset.check import Wanted, check_file, check_suite
 from kit.dataset.registered import registered_form
 from kit.errors import ConfigError
 from kit.hub.hub_cache import default_cache
 from kit.project.job_model import TrainJob
+from kit.project.references import suites_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +34,7 @@ _SHOWN = 3
 
 
 def check_job_data(loaded: LoadedProject, job: str, progress: Progress) -> None:
-    """Check every dataset of a train job whose file stands beside kit.yaml.
+    """Check every dataset of a train job, and every suite of an eval job, whose file stands beside kit.yaml.
 
     On a host there is none: there lies what was checked when it was locked. Raises ConfigError naming file
     and line.
@@ -45,6 +46,12 @@ def check_job_data(loaded: LoadedProject, job: str, progress: Progress) -> None:
         form = registered_form(name, spec)
         if path.is_file():
             _check(loaded.folder, job, path, form, progress)
+    for name in suites_of(asked) if asked is not None else ():
+        spec = loaded.project.datasets[name]
+        path = loaded.path(spec.path)
+        report = check_suite(path, spec.columns, _SHOWN) if path.is_file() else None
+        if report is not None and not report.is_good:
+            raise _refusal(f"{job} cannot ask what stands in this file", report)
 
 
 def _check(folder: Path, job: str, path: Path, form: Form, progress: Progress) -> None:
@@ -56,7 +63,7 @@ def _check(folder: Path, job: str, path: Path, form: Form, progress: Progress) -
         return
     report = check_file(path, Wanted(limit=_SHOWN, exact=form), progress)
     if not report.is_good:
-        raise _refusal(job, report)
+        raise _refusal(f"{job} cannot be trained on this file", report)
     # A mark that cannot be set costs another look next time, nothing else.
     with suppress(OSError):
         mark.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +75,7 @@ def _mark(digest: str, path: Path, form: Form) -> str:
     return hashlib.sha256(json.dumps(looked_at).encode()).hexdigest()
 
 
-def _refusal(job: str, report: FileReport) -> ConfigError:
+def _refusal(what: str, report: FileReport) -> ConfigError:
     where = str(report.path)
     said = list(report.problems)
     if report.faults:
@@ -77,7 +84,7 @@ def _refusal(job: str, report: FileReport) -> ConfigError:
     more = report.faulty - len(report.faults)
     count = f": {report.faulty:,} of {report.records:,} records are not right" if report.faulty else ""
     return ConfigError(
-        f"{job} cannot be trained on this file{count}",
+        f"{what}{count}",
         where=where,
         why="; ".join(said) + (f"; and {more:,} more" if more > 0 else ""),
         fix=f"correct the file, or its entry in datasets; kit dataset check {report.path} tells more",

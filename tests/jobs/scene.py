@@ -15,6 +15,7 @@ from kit.data_files import data_folder
 from tests.e2e.demo import cross
 from tests.e2e.journey import REPOSITORY, Journey, demo_journey
 from tests.jobs.data import OF_STAGE, write_datasets
+from tests.jobs.suites import LEARNT, QUIZ, write_suites
 from tests.lab import Lab
 
 if TYPE_CHECKING:
@@ -109,11 +110,14 @@ def scene_beside(crossed: Journey, folder: Path) -> Scene:
     definition.unlink()
     made["hosts"] = {name: {**host, "root": root} for name, host in made["hosts"].items() if name in HOSTS}
     made["images"] = [*dict.fromkeys((*made["images"], "proxy"))]
-    made["datasets"] = {**made["datasets"], **write_datasets(folder)}
+    made["datasets"] = {**made["datasets"], **write_datasets(folder), **write_suites(folder)}
     # A host gets what its jobs name.
     train = {"kind": "train", "model": "tiny", "template": "chatml", "hosts": list(HOSTS)}
     for stage, dataset in OF_STAGE.items():
         made["jobs"][f"reads-{dataset}"] = {**train, "datasets": [dataset], "args": {"stage": stage}}
+    made["jobs"]["reads-solved"] = {**train, "datasets": [LEARNT], "args": {"stage": "pt"}}
+    made["jobs"]["answers-quiz"] = {"kind": "serve", "model": "tiny", "hosts": ["gpu1"]}
+    made["jobs"]["reads-quiz"] = {"kind": "eval", "through": "answers-quiz", "suites": [QUIZ]}
     definition.write_text(yaml.safe_dump(made, allow_unicode=True), encoding="utf-8")
     journey.kit("lock")
     journey.kit("bundle")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.jobs import afterwards, elastic, resumes, serving, trainings, watched, windows
+from tests.jobs import afterwards, elastic, resumes, serving, suites, trainings, watched, windows
 
 ROWS = (
     *trainings.ROWS,
@@ -12,4 +12,5 @@ ROWS = (
     *serving.ROWS,
     *windows.ROWS,
     *afterwards.ROWS,
+    *suites.ROWS,
 )

@@ -183,7 +183,6 @@ def test_replicas_are_asked_through_their_proxy() -> None:
     assert [(one["url"], one["model"]) for one in endpoints(share)] == [("http://127.0.0.1:8080", "merge")]
 
 
-@pytest.mark.parametrize("key", ["suites", "tasks"])
-def test_task_suites_are_refused_by_name(key: str) -> None:
-    with pytest.raises(ConfigError, match="kit runs no task suites"):
-        asking("eval", **{key: ["mmlu"]})
+def test_a_task_that_would_have_to_be_fetched_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="tasks: nothing is fetched on the intranet"):
+        asking("eval", tasks=["mmlu"])
