@@ -30,7 +30,7 @@ test: test-fast test-slow test-wheel test-lab test-e2e ## everything that CI run
 
 test-fast: setup lint ## the part without engines, about 2 minutes
 	@$(PY) -m pytest -q tests/test_start_time.py
-	@$(PY) -m pytest -q -n $(WORKERS) -m "not slow and not lab and not e2e and not cu126" tests \
+	@$(PY) -m pytest -q -n $(WORKERS) --dist loadgroup -m "not slow and not lab and not e2e and not cu126" tests \
 	  --ignore=tests/test_start_time.py
 
 test-slow: setup ## without engines too: kills, retries and flips in plenty

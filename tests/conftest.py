@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import signal
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Whatever runs in a shell's background ignores Ctrl-C, and so would the programs that tests press it for.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+COUNT = itertools.count()
 REAL = ("lab", "e2e", "cu126")
 """Marks of tests that build real images, out of the packages that this machine keeps."""
 
@@ -24,7 +26,8 @@ def _nothing_of_this_machine(
     """What whoever runs the tests trusts, has seen and keeps is none of theirs."""
     if any(request.node.get_closest_marker(mark) for mark in REAL):
         return
-    own = tmp_path_factory.mktemp("xdg")
+    # Only named: whoever writes there makes it, and mktemp would read the names of all tests before this one.
+    own = tmp_path_factory.getbasetemp() / "xdg" / f"{next(COUNT)}"
     monkeypatch.delenv("KIT_TRUST", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(own / "config"))
     monkeypatch.delenv("KIT_CACHE", raising=False)

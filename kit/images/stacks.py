@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from kit.data_files import data_folder
 from kit.errors import ConfigError
+from kit.own_yaml import read_own_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +219,7 @@ def parse_stacks(document: Any) -> tuple[Stack, ...]:
 @cache
 def load_stacks() -> tuple[Stack, ...]:
     """Return the stacks that this installation of kit knows. Raises ConfigError."""
-    import yaml
-
-    return parse_stacks(yaml.safe_load((data_folder("images") / "stacks.yaml").read_text(encoding="utf-8")))
+    return parse_stacks(read_own_yaml((data_folder("images") / "stacks.yaml").read_text(encoding="utf-8")))
 
 
 def find_stack(name: str) -> Stack:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.errors import KitError
 from kit.jobs.render import render
+from kit.own_yaml import read_own_yaml
 
 if TYPE_CHECKING:
     from kit.jobs.gpus import GpuRequest
@@ -51,9 +52,7 @@ def compose_yaml(kind: str, service: Service) -> str:
 
 
 def _check(text: str, service: Service) -> None:
-    import yaml
-
-    document = yaml.safe_load(text)
+    document = read_own_yaml(text)
     found = document["services"][service.name]
     seen, expected = _seen(found), _expected(service)
     for part, value in expected.items():

@@ -11,6 +11,7 @@ from kit.errors import ConfigError, KitError
 from kit.jobs.places import DATA
 from kit.jobs.render import render
 from kit.jobs.versions import release
+from kit.own_yaml import read_own_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,14 +27,12 @@ def arguments_yaml(job: str, arguments: Mapping[str, Any], version: str) -> str:
 
     Raises ConfigError for text that its reader stumbles over, KitError on a bug in the template.
     """
-    import yaml
-
     # From 0.9.4 on OmegaConf reads the file. It hands a whole ${NAME} on as it is, and dies of half a one.
     if release(version) >= (0, 9, 4):
         for key, value in arguments.items():
             _check_references(value, f"jobs.{job}.args.{key}")
     text = render("llamafactory/arguments.yaml.j2", {"job": job, "arguments": arguments})
-    if yaml.safe_load(text) != arguments:
+    if read_own_yaml(text) != arguments:
         raise KitError("the rendered arguments are not the ones asked for", where=f"jobs.{job}")
     return text
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, NoReturn, cast, get_args
 
 from kit.data_files import data_folder
 from kit.errors import ConfigError
+from kit.own_yaml import read_own_yaml
 
 About = Literal["image", "job", "host"]
 Conditions = tuple[tuple[str, tuple[str, ...]], ...]
@@ -115,6 +116,4 @@ def parse_rules(document: Any) -> RuleBook:
 @cache
 def load_rules() -> RuleBook:
     """Return the rules that this installation of kit knows. Raises ConfigError."""
-    import yaml
-
-    return parse_rules(yaml.safe_load((data_folder("images") / "rules.yaml").read_text(encoding="utf-8")))
+    return parse_rules(read_own_yaml((data_folder("images") / "rules.yaml").read_text(encoding="utf-8")))

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from kit.jobs.launch import HostLaunch
     from tests.lab import Lab
 
+# jsonschema takes seconds to be imported (a grammar of web addresses): one worker does it for all.
+pytestmark = pytest.mark.xdist_group("schemas")
+
 SCHEMAS = Path(__file__).with_name("compose_schemas")
 BUNDLES = data_folder("bundles")
 FILES = sorted([*BUNDLES.glob("*/kit.yaml"), BUNDLES / "kit.example.yaml"])

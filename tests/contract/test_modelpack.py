@@ -17,6 +17,9 @@ import pytest
 from kit.bundle.source import BundleSource
 from tests.unit.bundle.factories import local_tree, packed_bundle
 
+# jsonschema takes seconds to be imported (a grammar of web addresses): one worker does it for all.
+pytestmark = pytest.mark.xdist_group("schemas")
+
 FILES = {
     "config.json": b'{"hidden_size": 64}',
     "README.md": b"---\nlicense: mit\n---\n",

@@ -33,7 +33,7 @@ MADE = {
     "ecdsa-256": ("-t", "ecdsa", "-b", "256"),
     "ecdsa-384": ("-t", "ecdsa", "-b", "384"),
     "ecdsa-521": ("-t", "ecdsa", "-b", "521"),
-    "rsa": ("-t", "rsa", "-b", "3072"),
+    "rsa": ("-t", "rsa", "-b", "2048"),  # larger ones take seconds to make
 }
 
 

@@ -157,7 +157,9 @@ def _pipe(path: Path) -> None:
 
 
 def _foreign(path: Path) -> None:
-    os.link(__file__, path)
+    other = path.parents[3] / "foreign"
+    other.write_bytes(b"a file of somebody else's")
+    os.link(other, path)
 
 
 def _nothing(path: Path) -> None:

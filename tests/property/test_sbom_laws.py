@@ -24,7 +24,8 @@ from kit.sbom.tree_document import ListedFile, TreeContents, tree_document, tree
 from tests.property.strategies import digests, paths, sizes, texts
 from tests.unit.sbom.sbom_factories import schema_errors
 
-pytestmark = pytest.mark.property
+# jsonschema takes seconds to be imported (a grammar of web addresses): one worker does it for all.
+pytestmark = [pytest.mark.property, pytest.mark.xdist_group("schemas")]
 some = settings(max_examples=100, deadline=None)
 
 CONFIG = "sha256:" + "ab" * 32

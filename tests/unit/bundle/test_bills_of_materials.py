@@ -28,6 +28,9 @@ from tests.unit.bundle.fake_engine import FORMS, FakeEngine
 from tests.unit.bundle.test_pack import pack
 from tests.unit.sbom.sbom_factories import COPYRIGHT, RELEASE, STATUS, metadata, schema_errors
 
+# jsonschema takes seconds to be imported (a grammar of web addresses): one worker does it for all.
+pytestmark = pytest.mark.xdist_group("schemas")
+
 SITE = "opt/kit/lib/python3.11/site-packages"
 DEEP = f"{SITE}/{'deep/' * 30}a-1.dist-info/METADATA"
 SHALLOW = f"{SITE}/{'deep/' * 12}a-1.dist-info/METADATA"

@@ -13,6 +13,9 @@ from kit.sbom.read_document import ListedPackage, read_document
 from kit.sbom.tree_document import ListedFile, TreeContents, tells_licence, tree_document, tree_licences
 from tests.unit.sbom.sbom_factories import COPYRIGHT, RELEASE, STATUS, metadata, observed, schema_errors
 
+# jsonschema takes seconds to be imported (a grammar of web addresses): one worker does it for all.
+pytestmark = pytest.mark.xdist_group("schemas")
+
 CONFIG = "sha256:" + "ab" * 32
 IMAGE = image_contents(
     (

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from kit.bundle.manifest import Manifest
-from kit.bundle.source import BundleSource
+from kit.bundle.source import BundleSource, open_bundle
 from kit.host.facts import HostFacts
 from kit.ship.have import Have
 from kit.ship.plan import HostPlan, plan_host
@@ -24,6 +26,28 @@ KIT_BASE_LAYER = tar_of({"bin/sh": b"ash" * 4000})
 
 def ship_bundle_source(folder: Path, kit_base: bytes = KIT_BASE_LAYER, **overrides: Any) -> BundleSource:
     """A bundle with kit's image, a train image on another base, and a model of two files."""
+    if overrides:
+        return _pack(folder, kit_base, **overrides)
+    # Hundreds of tests begin with this one: it is packed once, and written again for each.
+    for path, (mode, data) in _packed_files(kit_base).items():
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+        place.chmod(mode)
+    return open_bundle(folder / "bundle")
+
+
+@cache
+def _packed_files(kit_base: bytes) -> dict[str, tuple[int, bytes]]:
+    """What packing leaves in a folder: path → (mode, bytes)."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        _pack(folder, kit_base)
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        return {str(path.relative_to(folder)): (path.stat().st_mode, path.read_bytes()) for path in files}
+
+
+def _pack(folder: Path, kit_base: bytes, **overrides: Any) -> BundleSource:
     engine = FakeEngine()
     images = (
         ("kit", engine.add(kit_base, KIT_LAYER, tag="kit")),
