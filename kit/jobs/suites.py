@@ -53,7 +53,7 @@ def eval_launch(project: Project, name: str, run_id: str, context: LaunchContext
     models = dict.fromkeys(shipped_model(project, through) for through in job.through)
     work = Work(
         command=("python3", f"{RUN}/{_CODE}/run_suites.py", RUN, EARLIER),
-        environment=merge_environment(name, {"CUDA_VISIBLE_DEVICES": ""}, job.env),
+        environment=merge_environment(name, {"CUDA_VISIBLE_DEVICES": "", "TQDM_DISABLE": "1"}, job.env),
         mounts=(
             *(Mount(dataset_folder(place.spec, suite), f"{DATA}/{suite}") for suite in job.suites),
             *(Mount(model_folder(place.spec, model), f"{MODELS}/{model}") for model in models),

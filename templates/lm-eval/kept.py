@@ -63,6 +63,8 @@ class Kept:
             key: answer for path in _unfinished(earlier, self._path) for key, answer in _read(path)
         }
         self._done = 0
+        self.taken_over = 0
+        """How many answers are those of an earlier run."""
         self._told = self._said = time.monotonic()
 
     def get(self, key: str) -> str | None:

@@ -47,7 +47,7 @@ class Fitted:
     def __str__(self) -> str:
         parts = []
         if self.shorter:
-            parts.append(f" {len(self.shorter)} have fewer, to fit into the model's window.")
+            parts.append(f" {len(self.shorter)} questions have fewer, to fit into the model's window.")
         if self.cut:
             parts.append(
                 f" {len(self.cut)} are longer than the window by themselves and lost their beginning."
@@ -192,6 +192,7 @@ class Run:
             "limit": self.settings["limit"],
             "fewer_shots": len(self.fitted.shorter),
             "cut": len(self.fitted.cut),
+            "taken_over": self.kept.taken_over,
             "lm_eval": self.version,
             "seconds": seconds,
         }
@@ -212,6 +213,8 @@ def main(run: Path, earlier: Path) -> int:
     except (OSError, ValueError) as error:
         say(f"stopped: {error}")
         return 1
+    if work.kept.taken_over:
+        say(f"{work.kept.taken_over} answers were taken over from a run that was cut off")
     say(work.told())
     work.write(picked, round(time.monotonic() - started, 1))
     return 0

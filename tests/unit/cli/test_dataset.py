@@ -82,3 +82,15 @@ def _flow(folder: Path) -> str:
 def test_a_column_needs_two_names(tmp_path: Path, column: str) -> None:
     path = lines(tmp_path / "a.jsonl", [ALPACA])
     assert run("dataset", "check", str(path), "--column", column).exit_code == 2
+
+
+def test_a_suite_s_folder_becomes_a_file_and_a_file_does_not(tmp_path: Path) -> None:
+    for split in ("dev", "test"):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "law.csv").write_text(",Question,A,B,Answer\n0,Q?,1,2,B\n")
+    new = tmp_path / "suite.jsonl"
+    assert (
+        "choices, 2 records" in run("dataset", "convert", str(tmp_path), str(new), "--to", "choices").stdout
+    )
+    assert run("dataset", "convert", str(tmp_path), str(new), "--force").exit_code == 2
+    assert run("dataset", "convert", str(new), str(tmp_path / "b.jsonl"), "--to", "choices").exit_code == 2
