@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import os
 import random
-import tempfile
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
 from kit.errors import UnreachableError
 from kit.host.ciphers import aes_here, lane_ciphers
+from kit.host.held_folder import HeldFolder
 from kit.host.lane_refusal import Refusal, pauses, refusal_of
 from kit.host.openssh_here import find_openssh
 from kit.host.openssh_words import LaneRoute, known_text, ssh_words
@@ -28,6 +27,7 @@ from kit.host.port import ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from kit.host.openssh_here import OpensshHere
     from kit.host.port import Argv, Lane
@@ -89,7 +89,7 @@ class LaneOpener:
         self._sleep = sleep
         self._first = threading.Lock()
         self._few = threading.BoundedSemaphore(AT_A_TIME)
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: HeldFolder | None = None
         self._lanes: WeakSet[Lane] = WeakSet()
         self._opened = 0
         self._useless = ""
@@ -147,7 +147,7 @@ class LaneOpener:
         with self._idle:
             self._idle.wait_for(lambda: not self._opening, CLOSING)
         if self._folder is not None:
-            self._folder.cleanup()
+            self._folder.remove()
 
     def _by_openssh(self, argv: Argv, *, aes_there: bool) -> Lane | None:
         if any(hop.typed for hop in self._reached().hops):
@@ -227,9 +227,9 @@ class LaneOpener:
 
     def _known_hosts(self, hops: tuple[Hop, ...]) -> Path:
         if self._folder is None:
-            # mkdtemp's 0700: nobody else can put another key there.
-            self._folder = tempfile.TemporaryDirectory(prefix="kit-known-", ignore_cleanup_errors=True)
-        path = Path(self._folder.name) / "known_hosts"
+            # 0700: nobody else can put another key there.
+            self._folder = HeldFolder("kit-known-")
+        path = self._folder.path / "known_hosts"
         if not path.exists():
             path.write_text(known_text(hops), encoding="ascii")
         return path
