@@ -15,14 +15,20 @@ if TYPE_CHECKING:
     from tests.jobs.scene import Scene
 
 
-def refused(kind: str, options: str, job: dict[str, Any], *, stack: str = "cpu", **others: Any) -> Row:
-    """Return the row of a job that kit must refuse with exit code 2; `others` are jobs that it refers to."""
+def refused(
+    kind: str, options: str, job: dict[str, Any], *, stack: str = "cpu", says: str = "", **others: Any
+) -> Row:
+    """Return the row of a job that kit must refuse with exit code 2; `others` are jobs that it refers to.
+
+    `says` must stand in what is refused, where another refusal could pass for it.
+    """
 
     def prove(scene: Scene) -> str:
         error = _refusal(scene.document, {"row": job, **others}, stack)
         assert error is not None, "it was not refused"
         assert error.exit_code == 2
         assert error.fix, "nothing says what to do"
+        assert says in error.what, error.what
         where = f"`{error.where.removeprefix('jobs.row.')}`"
         return f"{where}: {error.what}" + (f": {error.why}" if error.why else "")
 

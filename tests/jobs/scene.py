@@ -75,7 +75,7 @@ def hostless_scene(folder: Path, chosen: Mapping[str, str] | None = None) -> Sce
     `chosen` is the environment of commands.
     """
     made = yaml.safe_load((data_folder("bundles") / "demo" / "kit.yaml").read_text(encoding="utf-8"))
-    made["datasets"] |= write_datasets(folder)
+    made["datasets"] |= {**write_datasets(folder), **write_suites(folder)}
     (folder / "kit.yaml").write_text(yaml.safe_dump(made), encoding="utf-8")
     return Scene(Journey(folder, Lab(HOSTS), dict(chosen or {})), "/aisys/jobs", 11000)
 

@@ -133,9 +133,31 @@ def _held_against(scene: Scene, lines: list[list[str]], kept: int) -> str:
 
 _ASKED = {"row-serve": _SERVE}
 _API = {"kind": "api", "model": "tiny", "template": "chatml", **_ONE}
+_SGLANG = {"kind": "serve", "engine": "sglang", "model": "tiny", **_ONE}
 ROWS = (
     Row("eval", "task suites, base and adapter side by side, gone on with after a kill", RAN, _suites),
-    refused("eval", "a suite that is no questions with choices", {**_EVAL, "suites": ["sums"]}, **_ASKED),
-    refused("eval", "suites through LLaMA-Factory's own endpoint", _EVAL, **{"row-serve": _API}),
-    refused("eval", "a task that would have to be fetched", {**_EVAL, "tasks": ["mmlu"]}, **_ASKED),
+    refused(
+        "eval",
+        "a suite that is no questions with choices",
+        {**_EVAL, "suites": ["sums"]},
+        says="no choices",
+        **_ASKED,
+    ),
+    refused(
+        "eval",
+        "suites through LLaMA-Factory's own endpoint",
+        _EVAL,
+        says="held to the letters",
+        **{"row-serve": _API},
+    ),
+    refused(
+        "eval", "suites through SGLang", _EVAL, stack="cu126", says="through vLLM", **{"row-serve": _SGLANG}
+    ),
+    refused(
+        "eval",
+        "a task that would have to be fetched",
+        {**_EVAL, "tasks": ["mmlu"]},
+        says="nothing is fetched",
+        **_ASKED,
+    ),
 )
