@@ -8,6 +8,7 @@ from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError
+from kit.jobs.places import MODELS
 from kit.project.requirement import distribution_name
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class _Assembly:
         body = dict(draft.body)
         if draft.kind == "train" and draft.model:
             self._image("train")
-            datasets = [self._dataset(name, entry) for name, entry in draft.datasets]
+            datasets = [self._dataset(name, entry, draft) for name, entry in draft.datasets]
             job |= {
                 "model": self._model(draft.model, draft),
                 "datasets": datasets,
@@ -293,6 +294,8 @@ class _Assembly:
         )
 
     def _model(self, place: ModelPlace, draft: Draft) -> str:
+        if (shipped := _shipped(place)) in self._section("models"):
+            return shipped
         spec = _model_spec(place)
         for name, there in (*self._section("models").items(), *self.found.models.items()):
             if isinstance(there, dict) and all(
@@ -315,7 +318,10 @@ class _Assembly:
             )
         return name
 
-    def _dataset(self, wanted: str, entry: dict[str, Any]) -> str:
+    def _dataset(self, wanted: str, entry: dict[str, Any], draft: Draft) -> str:
+        if draft.model and _shipped(draft.model) and wanted in self._section("datasets"):
+            draft.invocation.changes.settled(f"datasets.{wanted}")
+            return wanted
         every = {**self._section("datasets"), **self.found.datasets}
         name = plain_name(wanted, "data")
         if every.get(name) != entry:
@@ -408,6 +414,12 @@ def _made_by(path: str, made_at: str) -> bool:
         return False
     inside = normpath(path).removeprefix(normpath(made_at))
     return inside == "" or re.fullmatch(r"/checkpoint-\d+", inside) is not None
+
+
+def _shipped(place: ModelPlace) -> str:
+    """Return the name of a model that kit shipped, as LLaMA Board's arguments have it; empty for others."""
+    found = re.fullmatch(rf"{MODELS}/([^/]+)/?", place.name)
+    return found[1] if found else ""
 
 
 def _model_spec(place: ModelPlace) -> dict[str, str]:

@@ -53,6 +53,14 @@ class Changes:
         """Note what is left out."""
         self.lines.append(Change("dropped", given, "", because))
 
+    def settled(self, key: str) -> None:
+        """Take back that a key is to be filled in: it is known after all."""
+        self.lines[:] = [
+            line
+            for line in self.lines
+            if line.action != "fill in" or line.becomes.partition(":")[0] not in (key, f"{key}.path")
+        ]
+
     def fill_in(self, becomes: str, because: str) -> None:
         """Note what only the user knows."""
         self.lines.append(Change("fill in", "", becomes, because))

@@ -23,7 +23,7 @@ from kit.run.checkpoint_files import (
 )
 from kit.run.finish_run import CHAT, LOGS, finish_run, usable_artifact
 from kit.run.last_lines import read_last_lines
-from kit.run.read_run import list_files
+from kit.run.read_run import list_files, list_kept
 from kit.run.record import FAILED, OPEN, record_document, record_of
 from kit.run.run_store import RunStore, plain_relative
 from kit.run.take_made import parts_here, take_made
@@ -130,9 +130,14 @@ def read_run(request: Request, engine: Engine, emit: Emit) -> Result:
         container = engine.state(newest.compose_project)
         if container is None or not container.running:
             newest = finish_run(store, engine, newest, emit)
-    folder = store.folder(newest.job, newest.run_id)
-    files = [asdict(file) for file in list_files(folder, newest)]
-    return {"record": record_document(newest), "folder": str(folder), "files": files}
+    folder, kept = store.folder(newest.job, newest.run_id), store.kept(newest.job)
+    return {
+        "record": record_document(newest),
+        "folder": str(folder),
+        "files": [asdict(file) for file in list_files(folder, newest)],
+        "kept_folder": str(kept),
+        "kept": [asdict(file) for file in list_kept(kept)],
+    }
 
 
 def _running(request: Request, engine: Engine) -> RunRecord:

@@ -25,7 +25,7 @@ from kit.run.see_through import hashing_listener
 from kit.run.training_log import TRAINER_LOG, read_points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from kit.progress import Progress
@@ -156,10 +156,16 @@ def _fetches(
     for host, found in answers.items():
         if not found["record"] or found["record"]["run_id"] != newest.run_id:
             continue
-        files = [File(file["path"], file["digest"], file["size"]) for file in found["files"]]
-        for file in sorted(files, key=lambda file: file.path == RECORD):
+        for file in _files(found.get("kept", ())):
+            path = home_path(file.path, host, newest.rank_zero)
+            yield Fetch(machines[host], f"{found['kept_folder']}/{file.path}", folder, path, file)
+        for file in sorted(_files(found["files"]), key=lambda file: file.path == RECORD):
             path = home_path(file.path, host, newest.rank_zero)
             yield Fetch(machines[host], f"{found['folder']}/{file.path}", folder, path, file)
+
+
+def _files(documents: Iterable[Mapping[str, Any]]) -> Iterator[File]:
+    return (File(file["path"], file["digest"], file["size"]) for file in documents)
 
 
 def home_path(path: str, host: str, rank_zero: str) -> str:

@@ -42,7 +42,8 @@ TABLE = "table.json"
 """Where an infer or eval job leaves what is shown at its end."""
 _TABLE_LIMIT = 1 << 16
 _BYTES_BETWEEN_EVENTS = 32 << 20
-_INTERMEDIATE = "checkpoint-"
+INTERMEDIATE = "checkpoint-"
+"""How the names of folders begin that a training leaves on its way."""
 
 
 def end_state(kind: str, container: ContainerState | None, stopped: bool) -> str:  # noqa: FBT001
@@ -126,7 +127,7 @@ def made_files(folder: Path) -> Iterator[Path]:
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = folder / entry.name
         if entry.is_dir(follow_symlinks=False):
-            if not entry.name.startswith(_INTERMEDIATE):
+            if not entry.name.startswith(INTERMEDIATE):
                 yield from made_files(path)
         elif entry.is_file(follow_symlinks=False):
             yield path

@@ -51,6 +51,10 @@ class RunStore:
         """Return the folder of a run. Raises VerificationError for what is not a name."""
         return self.root / "runs" / _name(job) / _name(run_id)
 
+    def kept(self, job: str) -> Path:
+        """Return the folder of what a job keeps from run to run. Raises VerificationError."""
+        return self.root / "kept" / _name(job)
+
     def create(self, record: RunRecord, folders: tuple[str, ...], files: tuple[LaunchFile, ...]) -> Path:
         """Lay out a run's folder, whole or not at all, and make it the job's latest.
 

@@ -34,16 +34,24 @@ TRAIN = training(
 )
 SECONDS, KILL_AFTER, CLIENTS = 24, 8, 4
 # What clients see of a proxy while a replica dies: on the proxy's host, several at a time.
+# Key and certificate come through standard input.
 CLIENT = """
-import collections, http.client, json, sys, threading, time
+import collections, http.client, json, ssl, sys, threading, time
 port, seconds, clients = map(int, sys.argv[1:])
+key, _, certificate = sys.stdin.read().partition("\\n")
+headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+make, more = http.client.HTTPConnection, {}
+if certificate:
+    trust = ssl.create_default_context(cadata=certificate)
+    trust.check_hostname = False
+    make, more = http.client.HTTPSConnection, {"context": trust}
 seen, until = collections.Counter(), time.monotonic() + seconds
 def ask():
     while time.monotonic() < until:
         try:
-            to = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+            to = make("127.0.0.1", port, timeout=120, **more)
             body = {"model": "tiny", "prompt": "1 2 3", "max_tokens": 96, "ignore_eos": True}
-            to.request("POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
+            to.request("POST", "/v1/completions", json.dumps(body), headers)
             answer = to.getresponse()
             whole = json.loads(answer.read())["usage"]["completion_tokens"] == 96
             seen["answered" if answer.status == 200 and whole else f"status {answer.status}"] += 1
@@ -54,6 +62,31 @@ threads = [threading.Thread(target=ask) for _ in range(clients)]
 [thread.join() for thread in threads]
 print(json.dumps(seen))
 """
+
+
+KEY = "0123456789abcdef"
+TLS_FILES = {"cert": "serve.pem", "key": "serve.key"}
+"""What `write_pair` writes."""
+
+
+def key_file(scene: Scene) -> str:
+    """Write a file with KEY beside kit.yaml; return its name there."""
+    path = scene.journey.folder / "api-key"
+    path.write_text(f"{KEY}\n")
+    path.chmod(0o600)
+    return path.name
+
+
+def status_of(scene: Scene, url: str, *words: str) -> str:
+    """Return the HTTP status that curl sees on gpu1, 000 for none."""
+    argv = ("curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", *words, url)
+    return scene.lab.run("gpu1", argv).stdout.decode().strip()
+
+
+def shown_of(scene: Scene, host: str, job: str) -> str:
+    """Return what the engine tells of a job's container, and every process on the host with its words."""
+    inspect = f'docker inspect "$(docker ps -q -f label=kit.job={job})"; cat /proc/[0-9]*/cmdline; true'
+    return scene.lab.exec(host, ("sh", "-c", inspect))
 
 
 @contextmanager
@@ -105,23 +138,20 @@ def _replicas(scene: Scene, more: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _one_killed(scene: Scene) -> str:
-    jobs = _replicas(scene, {})
-    with _up(scene, jobs, "one", "two", "front"):
-        # The host has no Python; the image that serves has.
-        inside = f'docker exec "$(docker ps -q -f label=kit.job=one)" python3 -c "$0" {scene.port + 23}'
-        # What both compile at their first requests would take most of the time.
-        scene.lab.exec("gpu1", ("sh", "-c", f"{inside} 1 {2 * CLIENTS}", CLIENT))
-        words = ("sh", "-c", f"{inside} {SECONDS} {CLIENTS}", CLIENT)
-        told: list[str] = []
-        client = threading.Thread(target=lambda: told.append(scene.lab.exec("gpu1", words)))
-        client.start()
-        time.sleep(KILL_AFTER)
-        scene.lab.exec("gpu2", ("sh", "-c", 'docker kill "$(docker ps -q -f label=kit.job=two)"'))
-        client.join()
-        served = scene.lab.exec(
-            "gpu1", ("sh", "-c", 'docker logs "$(docker ps -q -f label=kit.job=front)" 2>&1')
-        )
+def _killed_under_load(scene: Scene, port: int, given: bytes = b"") -> str:
+    """Kill a replica while clients ask the proxy; return what they saw, once none of it is a failure."""
+    # The host has no Python; the image that serves has.
+    inside = f'docker exec -i "$(docker ps -q -f label=kit.job=one)" python3 -c "$0" {port}'
+    # What both compile at their first requests would take most of the time.
+    scene.lab.exec("gpu1", ("sh", "-c", f"{inside} 1 {2 * CLIENTS}", CLIENT), stdin=given)
+    words = ("sh", "-c", f"{inside} {SECONDS} {CLIENTS}", CLIENT)
+    told: list[str] = []
+    client = threading.Thread(target=lambda: told.append(scene.lab.exec("gpu1", words, stdin=given)))
+    client.start()
+    time.sleep(KILL_AFTER)
+    scene.lab.exec("gpu2", ("sh", "-c", 'docker kill "$(docker ps -q -f label=kit.job=two)"'))
+    client.join()
+    served = scene.lab.exec("gpu1", ("sh", "-c", 'docker logs "$(docker ps -q -f label=kit.job=front)" 2>&1'))
     seen = json.loads(told[0])
     shares = {name: served.count(f"replicas/{name} ") for name in ("one", "two")}
     assert set(seen) == {"answered"}, seen
@@ -129,23 +159,38 @@ def _one_killed(scene: Scene) -> str:
     return f"{seen['answered']} requests, {CLIENTS} at a time, one of two replicas killed: none failed"
 
 
+def _one_killed(scene: Scene) -> str:
+    jobs = _replicas(scene, {})
+    with _up(scene, jobs, "one", "two", "front"):
+        return _killed_under_load(scene, jobs["front"]["port"])
+
+
+def _one_killed_behind_tls(scene: Scene) -> str:
+    certificate = write_pair(scene.journey.folder)
+    jobs = _replicas(scene, {"api_key_file": key_file(scene)})
+    jobs["front"] |= {"tls": TLS_FILES}
+    port = jobs["front"]["port"]
+    with _up(scene, jobs, "one", "two", "front") as definition:
+        assert status_of(scene, f"https://127.0.0.1:{port}/v1/models") == "401"
+        assert status_of(scene, f"http://127.0.0.1:{port}/v1/models") != "200"
+        asked = scene.kit("ask", "front", QUESTION, "--max-tokens", "8", definition=definition)
+        assert asked["completion_tokens"], asked
+        seen = _killed_under_load(scene, port, f"{KEY}\n{certificate}".encode())
+        assert KEY not in shown_of(scene, "gpu1", "one") + shown_of(scene, "gpu1", "front")
+    return f"{seen}; 401 without the key"
+
+
 def _key_and_certificate(scene: Scene) -> str:
-    folder = scene.journey.folder
-    key = folder / "api-key"
-    key.write_text("0123456789abcdef\n")
-    key.chmod(0o600)
-    write_pair(folder)
-    tls = {"cert": "serve.pem", "key": "serve.key"}
-    jobs = {"row-serve": {**SERVE, "api_key_file": "api-key", "tls": tls, "port": scene.port + 24}}
+    write_pair(scene.journey.folder)
+    port, key = scene.port + 24, key_file(scene)
+    jobs = {"row-serve": {**SERVE, "api_key_file": key, "tls": TLS_FILES, "port": port}}
     with _up(scene, jobs, "row-serve") as definition:
         asked = scene.kit("ask", "row-serve", QUESTION, "--max-tokens", "8", definition=definition)
-        inspect = 'docker inspect "$(docker ps -q -f label=kit.job=row-serve)"; cat /proc/[0-9]*/cmdline'
-        shown = scene.lab.exec("gpu1", ("sh", "-c", inspect))
-        probe = f"curl -sk -o /dev/null -w '%{{http_code}}' https://127.0.0.1:{scene.port + 24}/v1/models"
-        without = scene.lab.exec("gpu1", ("sh", "-c", probe))
+        shown = shown_of(scene, "gpu1", "row-serve")
+        without = status_of(scene, f"https://127.0.0.1:{port}/v1/models")
     assert asked["completion_tokens"], asked
-    assert "0123456789abcdef" not in shown
-    assert without.strip() == "401", without
+    assert KEY not in shown
+    assert without == "401", without
     left = scene.lab.exec("gpu1", ("ls", scene.run_folder("row-serve"))).split()
     assert "secret" not in left, left
     return "answers over TLS to who has the key, 401 to others; neither engine nor ps shows it"
@@ -174,6 +219,7 @@ ROWS = (
     Row("serve", "vLLM, tensor parallel 2", RAN, _two_workers),
     Row("serve", "vLLM, an API key from a file and TLS", RAN, _key_and_certificate),
     Row("proxy", "two replicas on two hosts, one killed", RAN, _one_killed),
+    Row("proxy", "TLS, two replicas with an API key, one killed", RAN, _one_killed_behind_tls),
     Row("bench", "vLLM's own benchmark", RAN, _measured),
     rendered("serve", "vLLM, tensor parallel 4", {**GPUS, "tensor_parallel": 4, "max_num_seqs": 64}),
     rendered("serve", "vLLM, tensor 2 × pipeline 2", {**GPUS, "tensor_parallel": 2, "pipeline_parallel": 2}),

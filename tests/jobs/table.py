@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tests.jobs import afterwards, elastic, resumes, serving, suites, trainings, watched, windows
+from tests.jobs import (
+    afterwards,
+    documents,
+    elastic,
+    resumes,
+    serving,
+    suites,
+    trainings,
+    watched,
+    windows,
+)
 
 ROWS = (
     *trainings.ROWS,
@@ -11,6 +21,7 @@ ROWS = (
     *resumes.ROWS,
     *serving.ROWS,
     *windows.ROWS,
+    *documents.ROWS,
     *afterwards.ROWS,
     *suites.ROWS,
 )

@@ -102,6 +102,18 @@ def test_collect_again_fetches_only_what_is_not_right(tmp_path: Path) -> None:
     assert (tmp_path / "home" / "out" / "adapter.safetensors").read_bytes() == b"train"
 
 
+def test_collect_brings_what_a_job_keeps_from_run_to_run(tmp_path: Path) -> None:
+    world = trained(tmp_path)
+    kept = world.hosts["gpu1"].root / "kept" / "train" / "saves" / "out"
+    (kept / "checkpoint-4").mkdir(parents=True)
+    (kept / "adapter.safetensors").write_bytes(b"by hand")
+    (kept / "checkpoint-4" / "optimizer.pt").write_bytes(b"on the way")
+    (kept / "link").symlink_to("/etc/passwd")
+    gather(world, "train", tmp_path / "home")
+    home = tmp_path / "home" / "saves" / "out"
+    assert {path.name: path.read_bytes() for path in home.iterdir()} == {"adapter.safetensors": b"by hand"}
+
+
 def test_collect_refuses_bytes_that_are_not_the_recorded_ones(tmp_path: Path) -> None:
     world = trained(tmp_path)
     (world.run_folders("gpu1", "train")[0] / "out" / "adapter.safetensors").write_bytes(b"other")

@@ -234,6 +234,19 @@ def test_into_a_kit_yaml_the_rest_stays_to_the_letter(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_llama_board_trained_becomes_a_job_of_the_models_and_data_it_was_shown(tmp_path: Path) -> None:
+    path = tmp_path / "kit.yaml"
+    base = yaml.safe_load(BASE)
+    base["datasets"] = {"notes": {"path": "own/notes.jsonl", "format": "sharegpt"}}
+    path.write_text(yaml.safe_dump(base))
+    given = training(model_name_or_path="/kit/models/q", dataset_dir="data", output_dir="saves/Custom/lora/x")
+    result = script(given, into=path, name="again")
+    project = parse_project(yaml.safe_load(path.read_text()))
+    assert (list(project.models), list(project.datasets)) == (["q"], ["notes"])
+    assert (project.jobs["again"].model, project.jobs["again"].datasets) == ("q", ("notes",))
+    assert not [line for line in result.changes if line.action == "fill in"]
+
+
 def test_taken_names_get_numbers(tmp_path: Path) -> None:
     path = tmp_path / "kit.yaml"
     path.write_text(BASE)
