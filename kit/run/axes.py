@@ -43,5 +43,6 @@ def axis_of(values: Iterable[float]) -> Axis:
 
 
 def number_text(value: float) -> str:
-    """Return a number for people, four digits of it."""
-    return f"{value:.4g}"
+    """Return a number for people, four digits of it, and all that stand before the point."""
+    text = f"{value:.4g}"
+    return f"{value:.0f}" if "e+" in text else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,11 +49,12 @@ def bench_svg(found: Benched) -> str:
 
 def _panel(panel: _Panel, sides: tuple[int, int], loads: tuple[Load, ...]) -> dict[str, Any]:
     left, right = sides
-    across = axis_of(float(load.concurrency) for load in loads)
+    # Loads are doubled, mostly: on a plain scale the small ones would stand upon each other.
+    across = axis_of(math.log2(load.concurrency) for load in loads)
     up = axis_of((0.0, *(getattr(load, field) for load in loads for field, _ in panel.fields)))
 
     def x(value: float) -> float:
-        return round(left + across.share(value) * (right - left), 1)
+        return round(left + across.share(math.log2(value)) * (right - left), 1)
 
     lines = []
     for index, (field, name) in enumerate(panel.fields):

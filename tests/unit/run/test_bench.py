@@ -143,4 +143,6 @@ def test_the_drawing_has_a_dot_for_each_load_and_value() -> None:
     root = ET.fromstring(text)
     dots = [element for element in root.iter() if element.tag.endswith("circle")]
     assert len(dots) == 3 * 5
+    places = [float(dot.attrib["cx"]) for dot in dots[:3]]
+    assert places[1] - places[0] == places[2] - places[1], "each load is four times the one before it"
     assert "<serve>" in "".join(root.itertext())

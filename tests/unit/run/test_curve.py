@@ -10,7 +10,7 @@ import pytest
 
 from kit.cli.terminal_plot import plot_lines
 from kit.errors import ConfigError, UnfitError
-from kit.run.axes import axis_of
+from kit.run.axes import axis_of, number_text
 from kit.run.collect import collect
 from kit.run.curve import Curve, read_curves
 from kit.run.curve_svg import curve_svg
@@ -126,3 +126,17 @@ def test_marks_stand_within_their_axis(values: tuple[float, ...]) -> None:
     marks = axis.marks(6)
     assert 1 <= len(marks) <= 7
     assert all(-1e-6 <= axis.share(mark) <= 1 + 1e-6 for mark in marks)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.00001234567, "1.235e-05"),
+        (12.3456, "12.35"),
+        (30000.0, "30000"),
+        (1234567.0, "1234567"),
+    ],
+)
+def test_large_numbers_stand_whole(value: float, text: str) -> None:
+    assert number_text(value) == text
