@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError
-from kit.jobs.places import MODELS
+from kit.importing.model_places import is_same, made_by, model_spec, shipped_name, texts_in
 from kit.project.requirement import distribution_name
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Container, Mapping
 
     from kit.importing.change import Change, Changes
     from kit.importing.draft import Draft, ModelPlace
@@ -114,7 +113,7 @@ class _Assembly:
             self.found.models.get(str(job.get("model"))),
             *map(self.found.datasets.get, job.get("datasets", ())),
         ]
-        texts = tuple(_texts([job, used]))
+        texts = tuple(texts_in([job, used]))
         for piece in draft.invocation.unknown:
             if any(piece in text for text in texts):
                 draft.invocation.changes.fill_in(
@@ -159,7 +158,7 @@ class _Assembly:
             self._image("train")
             job |= {"model": self._written_anew(draft.model, draft), "hosts": self._hosts(draft)}
             if draft.calibration is not None:
-                body["calibration"] = self._dataset(*draft.calibration)
+                body["calibration"] = self._dataset(*draft.calibration, draft)
         elif draft.kind == "export":
             self._image("train")
             job |= {"from": self._training(draft)}
@@ -189,13 +188,14 @@ class _Assembly:
         path = model.name if model else ""
         for other, candidate in enumerate(self.drafts):
             if candidate.kind == "export" and (
-                _same(path, candidate.made_at) or (draft.made_from and draft.made_from == candidate.made_from)
+                is_same(path, candidate.made_at)
+                or (draft.made_from and draft.made_from == candidate.made_from)
             ):
                 draft.invocation.changes.added(f"model: {self.names[other]}", "that export job makes it")
                 return self.names[other]
         for other, candidate in enumerate(self.drafts):
             made = draft.made_from or path
-            if candidate.kind == "train" and _made_by(made, candidate.made_at):
+            if candidate.kind == "train" and made_by(made, candidate.made_at):
                 return self._merge(self.names[other], draft)
         if draft.made_from:
             raise draft.invocation.refusal(
@@ -209,10 +209,10 @@ class _Assembly:
     def _talks(self, draft: Draft, model: ModelPlace) -> dict[str, str]:
         """Return what an api or chat job answers with: what another imported job makes, or a model."""
         for other, candidate in enumerate(self.drafts):
-            if candidate.kind == "train" and _made_by(draft.made_from or model.name, candidate.made_at):
+            if candidate.kind == "train" and made_by(draft.made_from or model.name, candidate.made_at):
                 return {"from": self.names[other]}
             merges = candidate.kind == "export" and not draft.made_from
-            if merges and _same(model.name, candidate.made_at):
+            if merges and is_same(model.name, candidate.made_at):
                 return {"model": self.names[other]}
         if draft.made_from:
             return {"from": self._training(draft)}
@@ -241,8 +241,8 @@ class _Assembly:
 
     def _training(self, draft: Draft) -> str:
         for index, candidate in enumerate(self.drafts):
-            if candidate.kind == "train" and _made_by(draft.made_from, candidate.made_at):
-                if not _same(draft.made_from, candidate.made_at):
+            if candidate.kind == "train" and made_by(draft.made_from, candidate.made_at):
+                if not is_same(draft.made_from, candidate.made_at):
                     draft.invocation.changes.changed(
                         draft.made_from,
                         f"from: {self.names[index]}",
@@ -265,7 +265,7 @@ class _Assembly:
     def _written_anew(self, model: ModelPlace, draft: Draft) -> str:
         """Return what an export without an adapter takes: what another one merged, or a model."""
         for index, candidate in enumerate(self.drafts):
-            if candidate.kind == "export" and candidate.made_from and _same(model.name, candidate.made_at):
+            if candidate.kind == "export" and candidate.made_from and is_same(model.name, candidate.made_at):
                 draft.invocation.changes.added(f"model: {self.names[index]}", "that export job makes it")
                 return self.names[index]
         return self._model(model, draft)
@@ -279,7 +279,7 @@ class _Assembly:
             if candidate.kind == "train" and candidate.body["args"].get("stage") == "rm"
         }
         for name, made_at in ours.items():
-            if _made_by(draft.judge, made_at):
+            if made_by(draft.judge, made_at):
                 changes.renamed(f"reward_model: {draft.judge}", f"reward: {name}", "that training makes it")
                 return name
         there = [name for name, job in self._section("jobs").items() if _stage(job) == "rm"]
@@ -294,9 +294,9 @@ class _Assembly:
         )
 
     def _model(self, place: ModelPlace, draft: Draft) -> str:
-        if (shipped := _shipped(place)) in self._section("models"):
+        if (shipped := shipped_name(place)) in self._section("models"):
             return shipped
-        spec = _model_spec(place)
+        spec = model_spec(place)
         for name, there in (*self._section("models").items(), *self.found.models.items()):
             if isinstance(there, dict) and all(
                 there.get(key) == spec[key] for key in spec if key != "revision"
@@ -319,7 +319,7 @@ class _Assembly:
         return name
 
     def _dataset(self, wanted: str, entry: dict[str, Any], draft: Draft) -> str:
-        if draft.model and _shipped(draft.model) and wanted in self._section("datasets"):
+        if draft.model and shipped_name(draft.model) and wanted in self._section("datasets"):
             draft.invocation.changes.settled(f"datasets.{wanted}")
             return wanted
         every = {**self._section("datasets"), **self.found.datasets}
@@ -369,18 +369,6 @@ class _Assembly:
 _ORDER = {"data": 0, "train": 1, "export": 2, "serve": 3, "api": 4, "chat": 5, "board": 6}
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield str(key)
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-
-
 def _kind(job: Any) -> str:
     return str(job.get("kind", "")) if isinstance(job, dict) else ""
 
@@ -402,29 +390,3 @@ def _name_of(draft: Draft) -> str:
     if draft.kind != "export":
         return draft.kind
     return "quantised" if "bits" in draft.body else "merge"
-
-
-def _same(one: str, other: str) -> bool:
-    return bool(one and other) and normpath(one) == normpath(other)
-
-
-def _made_by(path: str, made_at: str) -> bool:
-    """Return whether a path is what a training made, or a checkpoint in it."""
-    if not path or not made_at:
-        return False
-    inside = normpath(path).removeprefix(normpath(made_at))
-    return inside == "" or re.fullmatch(r"/checkpoint-\d+", inside) is not None
-
-
-def _shipped(place: ModelPlace) -> str:
-    """Return the name of a model that kit shipped, as LLaMA Board's arguments have it; empty for others."""
-    found = re.fullmatch(rf"{MODELS}/([^/]+)/?", place.name)
-    return found[1] if found else ""
-
-
-def _model_spec(place: ModelPlace) -> dict[str, str]:
-    if place.is_path:
-        return {"source": "folder", "path": place.name}
-    source = "modelscope" if place.modelscope else "huggingface"
-    revision = place.revision or ("master" if place.modelscope else "main")
-    return {"source": source, "repo": place.name, "revision": revision}
