@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kit.errors import KitError, UnreachableError
+from kit.errors import KitError, TransferError, UnreachableError
 from kit.ship.chain.place import ALONE
 from kit.ship.control import ControlLines
 from kit.ship.framed import bytes_of, framed_blob, needed_items
@@ -15,6 +15,7 @@ from kit.ship.lanes.feed import BundleFeed
 from kit.ship.lanes.lanes import Lanes
 from kit.ship.lanes.record_queue import RecordQueue
 from kit.ship.needed_frames import Asked, parse_need
+from kit.ship.pulse import PulseWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,6 +73,7 @@ class Sending:
         self._lanes = Lanes(to, BundleFeed(source), Heard(self._count, self._wrote, news.note))
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
+        self.pulse = PulseWatch(self._lose)
 
     def begin(self, said: Any) -> None:
         """Send what the agent says that it needs, in a thread of its own."""
@@ -109,10 +111,15 @@ class Sending:
 
     def give_up(self) -> None:
         """End the talk: its host says nothing more."""
-        self._failure = UnreachableError(
-            "its agent said nothing more",
+        self._lose(None)
+
+    def _lose(self, seconds: float | None) -> None:
+        self._failure = TransferError(
+            "its agent gives no sign of life any more",
             where=self._host.name,
-            fix="run kit ship again; it goes on where it stopped",
+            why=f"silent for {seconds:.0f} s" if seconds else "silent while other hosts wait for it",
+            fix="see whether that host, its disk or its engine stands still, or whether its container is "
+            "paused (docker ps); then run kit ship again, which goes on where it stopped",
         )
         self._host.close()
 
@@ -135,6 +142,7 @@ class Sending:
     ) -> None:
         del kind, trace
         self._place.exit()
+        self.pulse.end()
         failure = self._failure  # Before lanes are ended from here, which they tell of too.
         self._lanes.abort()
         if self._thread is not None:

@@ -126,6 +126,10 @@ class Shipment:
         self._pace.count(size)
         self._advance(size)
 
+    def _hear(self, event: dict[str, Any], sending: Sending) -> None:
+        with sending.pulse.hearing(event):
+            self._event(event, sending)
+
     def _event(self, event: dict[str, Any], sending: Sending) -> None:
         kind = event.get("event")
         self._events += 1
@@ -232,7 +236,7 @@ class Shipment:
                 "ship",
                 request,
                 sending.control,
-                on_event=lambda event: self._event(event, sending),
+                on_event=lambda event: self._hear(event, sending),
                 on_last=sending.control.close,
             )
 

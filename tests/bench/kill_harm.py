@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from tests.bench.kill_host import KillHost
-from tests.bench.kill_plan import CUT, FLIPPED, FULL, LONG_CUT
+from tests.bench.kill_plan import CUT, FLIPPED, FROZEN, FULL, LONG_CUT
 from tests.bench.kill_victims import EVERYTHING, INSTEAD, ON_HOST, processes, victims
 from tests.bench.running_ship import RunningShip
 from tests.e2e.ship_stage import ROOT
@@ -33,18 +33,23 @@ class Harm:
             self.host.lab.cut(self.host.name)
         elif self.kind == FULL:
             self.host.lab.fill(self.host.name, LEFT_MEGABYTES)
+        elif self.kind == FROZEN:
+            self.host.shell.ask(f"kill -STOP {self._pids('agent')}")
         elif self.kind in {*ON_HOST, EVERYTHING}:
             return self._kill_on_host(self.kind)
         else:
             ship.kill(whole_group=self.kind != "kit alone")
         return self.kind
 
-    def _kill_on_host(self, kind: str) -> str:
+    def _pids(self, kind: str) -> str:
         found = processes(self.host.shell.say("ps -eo pid,ppid,args"))
-        pids = victims(kind, found, self.chance)
+        return " ".join(map(str, victims(kind, found, self.chance)))
+
+    def _kill_on_host(self, kind: str) -> str:
+        pids = self._pids(kind)
         if not pids:
             return self._kill_on_host(INSTEAD[kind])
-        self.host.shell.ask(f"kill -9 {' '.join(map(str, pids))}")
+        self.host.shell.ask(f"kill -9 {pids}")
         return kind
 
     def mend(self, struck: str, ship: RunningShip) -> None:
@@ -66,15 +71,17 @@ class Harm:
         elif struck == FULL:
             ship.end(180)
             self.host.lab.empty(self.host.name)
+        elif struck == FROZEN:
+            ship.end(180)
+            self.host.shell.ask(f"kill -CONT {self._pids('agent')}")
         elif struck == FLIPPED:
             self._flip()
 
     def _start_engine(self) -> None:
         time.sleep(self.chance.uniform(0, 3))
         # A containerd that outlived its dockerd would keep the new one's from starting.
-        left = victims("engine", processes(self.host.shell.say("ps -eo pid,ppid,args")), self.chance)
-        if left:
-            self.host.shell.ask(f"kill -9 {' '.join(map(str, left))}")
+        if left := self._pids("engine"):
+            self.host.shell.ask(f"kill -9 {left}")
         self.host.lab.engine_start(self.host.name)
 
     def _flip(self) -> None:

@@ -11,6 +11,7 @@ from tests.bench.kill_phase import PHASES
 from tests.bench.kill_victims import EVERYTHING, KILLS
 
 CUT, LONG_CUT = "the link, for 5 s", "the link, for 70 s"
+FROZEN = "the agent, frozen"
 FULL, FLIPPED = "the disk is full", "a byte flipped while it is down"
 MISHAPS = (CUT, FLIPPED, EVERYTHING, LONG_CUT, FULL)
 """What else befalls shipments, mostly while they send."""

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from kit.errors import TransferError
 from tests.bench.kill_moment import MISSED, Outcome
 from tests.bench.kill_noise import Sizes
-from tests.bench.kill_plan import DELTA, FIRST, FLIPPED, Moment
+from tests.bench.kill_plan import DELTA, FIRST, FLIPPED, FROZEN, Moment
 from tests.bench.kill_run import Setup, learn, ranges, strike_all
 from tests.lab import LabUnavailableError
 
@@ -23,6 +24,7 @@ STRUCK = (
     (FIRST, "send", "every ssh session"),
     (FIRST, "send", FLIPPED),
     (DELTA, "have", "one ssh session"),
+    (FIRST, "send", FROZEN),
 )
 
 
@@ -55,6 +57,13 @@ def test_run_again_each_ended_with_exactly_the_right_bytes(outcomes: list[Outcom
 def test_nothing_was_ever_visible_in_part(outcomes: list[Outcome]) -> None:
     assert min(outcome.looks for outcome in outcomes) > 3
     assert [outcome for outcome in outcomes if outcome.half] == []
+
+
+def test_a_frozen_agent_is_given_up_by_name(outcomes: list[Outcome]) -> None:
+    (frozen,) = (outcome for outcome in outcomes if outcome.kind == FROZEN)
+    assert frozen.first_status == TransferError.exit_code
+    assert "no sign of life" in frozen.words
+    assert frozen.host in frozen.words
 
 
 def test_little_was_sent_again(outcomes: list[Outcome]) -> None:

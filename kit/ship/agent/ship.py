@@ -24,6 +24,7 @@ from kit.ship.agent.trust import trusted_order
 from kit.ship.engine.layer_supply import Coming
 from kit.ship.engine.load import load_images
 from kit.ship.framed import blob_of_item, framed_blob, index_of_item, needed_items
+from kit.ship.pulse import beating
 from kit.ship.side_work import SideWork
 
 if TYPE_CHECKING:
@@ -48,11 +49,12 @@ def ship(request: dict[str, Any], stdin: Lines, emit: Emit) -> dict[str, Any]:
     from kit.ship.engine.docker_store import DockerStore
 
     order = trusted_order(request, Path(request["root"]))
-    feed = SenderFeed(stdin, emit)
-    try:
-        return carry_out(order, DockerStore(), emit, feed, feed.linger)
-    finally:
-        feed.close()
+    with beating(emit):
+        feed = SenderFeed(stdin, emit)
+        try:
+            return carry_out(order, DockerStore(), emit, feed, feed.linger)
+        finally:
+            feed.close()
 
 
 def _at_once() -> None:
