@@ -118,7 +118,7 @@ def scene_beside(crossed: Journey, folder: Path) -> Scene:
     made["jobs"]["reads-solved"] = {**train, "datasets": [LEARNT], "args": {"stage": "pt"}}
     made["jobs"]["answers-quiz"] = {"kind": "serve", "model": "tiny", "hosts": ["gpu1"]}
     made["jobs"]["reads-quiz"] = {"kind": "eval", "through": "answers-quiz", "suites": [QUIZ]}
-    made["jobs"]["replica"] = {"kind": "serve", "model": "tiny", "hosts": ["gpu2"]}
+    made["jobs"]["replica"] = {"kind": "serve", "model": "tiny", "hosts": ["gpu2"], "bind": "0.0.0.0"}
     made["jobs"]["front"] = {"kind": "proxy", "to": ["replica"], "hosts": ["gpu1"]}
     definition.write_text(yaml.safe_dump(made, allow_unicode=True), encoding="utf-8")
     journey.kit("lock")
