@@ -57,11 +57,15 @@ def build_kit_image(engine: str) -> str:
             os.environ["DOCKER_HOST"] = before
 
 
-def busybox_image(engine: str, tag: str, note: bytes) -> str:
-    """Import a root folder of busybox and one file; return the image's tag."""
+def busybox_image(engine: str, tag: str, note: bytes, program: str = "") -> str:
+    """Import a root folder of busybox and one file; `program` is a shell's text for llamafactory-cli.
+
+    Returns the image's tag.
+    """
+    programs = (("bin/llamafactory-cli", program.encode()),) if program else ()
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w") as tar:
-        for name, data in (("bin/busybox", Path("/bin/busybox").read_bytes()), ("note", note)):
+        for name, data in (("bin/busybox", Path("/bin/busybox").read_bytes()), ("note", note), *programs):
             member = tarfile.TarInfo(name)
             member.mode, member.size = 0o755, len(data)
             tar.addfile(member, io.BytesIO(data))
@@ -111,13 +115,20 @@ class Stage:
     tags: list[str] = field(default_factory=list)
     """Images made for the tests alone."""
 
-    def pack(self, name: str, seed: int = 1, weights: int = 8 * MIB, listener: PackListener = NOBODY) -> Path:
+    def pack(
+        self,
+        name: str,
+        seed: int = 1,
+        weights: int = 8 * MIB,
+        listener: PackListener = NOBODY,
+        program: str = "",
+    ) -> Path:
         """Pack a bundle of kit, a train image, a model and a dataset; return its folder."""
         made = self.folder / name
         sizes = {"config.json": 40, "weights/model.safetensors": weights, "empty": 0}
         model = make_tree("model", "tiny", made / "model", sizes, seed)
         data = make_tree("dataset", "questions", made / "data", {"questions.json": 100}, seed + 1)
-        train = busybox_image(self.engine, f"ship-test-{name}", name.encode())
+        train = busybox_image(self.engine, f"ship-test-{name}", name.encode(), program)
         self.tags.append(train)
         images = (("kit", self.kit_image), ("train", train))
         bundle = shutil.copytree(self._packed_kit(), made / "bundle")

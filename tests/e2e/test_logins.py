@@ -8,18 +8,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.e2e.people import configure, kit, run, surroundings, typing
 from tests.e2e.ship_stage import ROOT, Stage, standing_stage
-from tests.e2e.terminal import Terminal
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 HOSTS = (("near", "20.10"), ("far", "20.10"))
@@ -72,41 +70,6 @@ def home(stage: Stage, tmp_path: Path) -> Path:
     key = next(line.split(" ", 1)[1] for line in known.splitlines() if address in line)
     (tmp_path / ".ssh/known_hosts").write_text(f"{known}[{address}]:2222 {key}\n")
     return tmp_path
-
-
-def surroundings(home: Path, **more: str) -> dict[str, str]:
-    """Return the environment of a person with this home folder."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KIT_", "SSH_"))}
-    return {**kept, "HOME": str(home), "KIT_SSH_CONFIG": str(home / ".ssh/config"), **more}
-
-
-def configure(home: Path, text: str) -> None:
-    """Write the SSH configuration; kit is given it by name, since ssh itself does not look at HOME."""
-    known = f"UserKnownHostsFile {home}/.ssh/known_hosts\nGlobalKnownHostsFile none\n"
-    (home / ".ssh/config").write_text(f"{text}\nHost *\n{known}")
-
-
-def kit(verb: str, definition: Path, *words: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "kit", verb, "-f", str(definition), *words)
-
-
-def run(argv: tuple[str, ...], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a command that has no terminal."""
-    done = subprocess.run(
-        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=dict(env), check=False
-    )
-    print(done.stderr, file=sys.stderr)
-    return done
-
-
-@contextmanager
-def typing(argv: tuple[str, ...], env: Mapping[str, str], files: Path | None = None) -> Iterator[Terminal]:
-    terminal = Terminal(argv, env, files)
-    try:
-        yield terminal
-    finally:
-        print(terminal.shown, file=sys.stderr)
-        terminal.close()
 
 
 def definition_for(stage: Stage, user: str, **spec: Any) -> Path:
@@ -272,6 +235,49 @@ def test_a_job_is_started_watched_and_ended_by_sudo(
     assert run(kit("down", definition, "--all"), env).returncode == 0
     assert stage.sh("near", "docker ps -aq", user="root") == ""
     assert not_private(stage, "dev") == ""
+
+
+# What stands for a training: it says something, leaves an adapter, and ends, or goes on for long.
+PROGRAM = """#!/bin/sh
+echo "it learns as $(busybox id -u)"
+echo weights >/kit/run/out/adapter_model.safetensors
+[ "$LONG" != 1 ] || exec busybox sleep 600
+"""
+
+
+def test_logs_artifact_and_end_of_a_job_come_through_sudo(
+    stage: Stage, home: Path, agent: dict[str, str]
+) -> None:
+    bundle, env = stage.pack("learns", program=PROGRAM), surroundings(home, **agent)
+    definition = definition_for(stage, "dev", root="/aisys/kit-of-dev-learns")
+
+    def said(verb: str, *words: str) -> Any:
+        done = run((*kit(verb, definition)[:4], *words, "--file", str(definition), "--json"), env)
+        assert done.returncode == 0, done.stdout
+        return json.loads(done.stdout)
+
+    said("ship", "-b", str(bundle))
+    up = said("up", "train", "-b", str(bundle))
+    assert (up["state"], up["made_files"]) == ("done", 1)
+    uid = stage.sh("near", "id -u dev")
+    assert [line["text"] for line in said("logs", "train")["lines"]] == [f"it learns as {uid}"]
+    found = said("collect", "train", "-o", str(home / "collected"))
+    assert (home / "collected/out/adapter_model.safetensors").read_text() == "weights\n", found
+
+    document = yaml.safe_load(definition.read_text())
+    document["jobs"]["train"]["env"] = {"LONG": "1"}
+    definition.write_text(yaml.safe_dump(document))
+    said("up", "train", "-b", str(bundle), "--detach")
+    assert stage.sh("near", "docker ps -q", user="root") != ""
+    assert [line["text"] for line in said("logs", "train", "--tail", "1")["lines"]] == [f"it learns as {uid}"]
+    said("down", "train")
+    assert stage.sh("near", "docker ps -aq", user="root") == ""
+    (newest,) = said("status")["runs"]
+    assert newest["state"] == "stopped"
+    owned = (
+        "find /aisys/kit-of-dev-learns -not -user dev; sudo -u dev docker ps >/dev/null 2>&1 && echo allowed"
+    )
+    assert stage.sh("near", f"{owned}; true", user="root") == ""
 
 
 def test_a_sudo_that_wants_a_password_is_refused_with_the_remedy(
