@@ -67,14 +67,15 @@ def ship(definition: Path, bundle: Path, folder: Path, env: Mapping[str, str]) -
         started = time.monotonic()
         process = subprocess.Popen(argv, stdout=out, stderr=err, env={**env, **home}, cwd=folder)
         _, status, usage = os.wait4(process.pid, 0)
-    texts = []
-    for name in ("out", "err"):
-        # No more of it than it should be: a child's memory counts from its parent's on.
-        with (folder / name).open(encoding="utf-8", errors="replace") as file:
-            texts.append(file.read(2 * MOST_SAID))
-    return Ended(
-        os.waitstatus_to_exitcode(status), *texts, time.monotonic() - started, usage.ru_maxrss / 1024
-    )
+    seconds = time.monotonic() - started
+    out_text, err_text = (_said(folder / name) for name in ("out", "err"))
+    return Ended(os.waitstatus_to_exitcode(status), out_text, err_text, seconds, usage.ru_maxrss / 1024)
+
+
+def _said(path: Path) -> str:
+    # No more of it than it should be: a child's memory counts from its parent's on.
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(2 * MOST_SAID)
 
 
 def require_harmless(ended: Ended, folder: Path) -> None:

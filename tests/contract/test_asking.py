@@ -103,7 +103,13 @@ def lay_out(folder: Path, model: Model, run: str, **more: Any) -> Path:
     (place / "out").mkdir(parents=True)
     (place / "secret").mkdir()
     dataset = {"file": str(data), "format": "alpaca", "columns": {}, "tags": {}, "ranking": False}
-    settings = {"run": run, "dataset": dataset, "system": None, "limit": None, "body": {"temperature": 0}}
+    settings: dict[str, Any] = {
+        "run": run,
+        "dataset": dataset,
+        "system": None,
+        "limit": None,
+        "body": {"temperature": 0},
+    }
     settings |= {"concurrency": 4, "retries": 2, "patience": 2}
     endpoint = {"name": "m", "url": f"http://127.0.0.1:{model.port}", "model": "m", "identity": "one"}
     endpoint |= {key: more.pop(key) for key in ("identity", "model", "url") if key in more}

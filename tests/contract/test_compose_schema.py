@@ -234,7 +234,7 @@ def test_a_merge_starts_as_rendered_and_sees_no_network(lab: Lab, host: str) -> 
     assert "writable" not in record
 
 
-PIECES = (
+PIECES: tuple[str, ...] = (
     "$",
     "$$",
     "${",

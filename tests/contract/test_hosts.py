@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -46,8 +46,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             started.down(purge=True)
 
 
-def over_ssh(lab: Lab, name: str, user: str = "ops", **spec: str) -> Host:
-    return connect(name, HostSpec(address=lab.address(name), user=user, **spec), Path())  # type: ignore[arg-type]
+def over_ssh(lab: Lab, name: str, user: str = "ops", **spec: Any) -> Host:
+    return connect(name, HostSpec(address=lab.address(name), user=user, **spec), Path())
 
 
 @pytest.fixture(params=["local", pytest.param("ssh", marks=pytest.mark.lab)])

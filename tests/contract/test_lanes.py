@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,8 +46,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 def over_ssh(lab: Lab, name: str = "inner", **spec: object) -> FabricRemote:
-    fields = {"address": lab.address(name), "user": "ops", **spec}
-    host = connect(name, HostSpec(**fields), Path())  # type: ignore[arg-type]
+    fields: dict[str, Any] = {"address": lab.address(name), "user": "ops", **spec}
+    host = connect(name, HostSpec(**fields), Path())
     assert isinstance(host, FabricRemote)
     return host
 
@@ -305,7 +306,8 @@ def test_lanes_wait_where_the_host_lets_few_log_in_at_a_time(
         host = over_ssh(lab, port=2223)
         strangers = [socket.create_connection((lab.address("inner"), 2223)) for _ in range(2)]
         time.sleep(0.3)
-        threading.Timer(1.5, lambda: [stranger.close() for stranger in strangers]).start()
+        for stranger in strangers:
+            threading.Timer(1.5, stranger.close).start()
         with monkeypatch.context() as patch:
             if way == "paramiko":
                 without_ssh(patch, tmp_path_factory.mktemp("path"))

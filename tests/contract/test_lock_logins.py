@@ -56,7 +56,7 @@ def lock(folder: Path, registry: FakeRegistry, config: dict[str, Any], mirror: A
 
 def locked(folder: Path) -> dict[str, Any]:
     images = json.loads((folder / "kit.lock").read_bytes())["images"]
-    return {image["name"]: image for image in images}["my-tool"]
+    return dict({image["name"]: image for image in images}["my-tool"])
 
 
 @pytest.mark.parametrize("form", ["auths", "credsStore", "credHelpers"])

@@ -8,6 +8,7 @@ import ipaddress
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -281,7 +282,7 @@ def test_a_ca_that_docker_has_for_a_registry_counts(tmp_path: Path) -> None:
         digest = registry.add_image("a", "1")
         folder = tmp_path / "certs.d" / registry.host
         folder.mkdir(parents=True)
-        settings = {"certs": (str(tmp_path / "certs.d"),)}
+        settings: dict[str, Any] = {"certs": (str(tmp_path / "certs.d"),)}
         with pytest.raises(TransferError) as caught:
             client(**settings).resolve(f"{registry.host}/a:1")
         assert "SSL_CERT_FILE" in caught.value.fix

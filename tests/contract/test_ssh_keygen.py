@@ -17,6 +17,7 @@ import pytest
 
 from kit.bundle.source import open_bundle
 from kit.errors import ConfigError, VerificationError
+from kit.project.lock import write_lock
 from kit.signature.allowed_signers import parse_allowed_signers
 from kit.signature.keys import proven_key
 from kit.signature.ssh_keygen import ssh_keygen_signer
@@ -249,7 +250,7 @@ def test_kit_bundle_signs_with_a_key_and_ssh_keygen_verifies_it(
 
     key = make_key(tmp_path / "key", "-t", "ed25519")
     (tmp_path / "kit.yaml").write_text(json.dumps(project_document(images=[], jobs={})))
-    project.write_lock(tmp_path / "kit.lock", project.lock_for(project.loaded(tmp_path)))
+    write_lock(tmp_path / "kit.lock", project.lock_for(project.loaded(tmp_path)))
     # No engine and no hub are here; the signer is the real one.
     monkeypatch.setattr(make_bundle, "real_tools", lambda sign: replace(project.tools(tmp_path), sign=sign))
     for form in ("bundle", "crossing.tar"):

@@ -47,9 +47,9 @@ def told(tmp_path: Path, words: tuple[str, ...], cwd: Path | None = None, **env:
         "NUMBER": "7",
         **env,
     }
-    script = tmp_path / "kit"
-    script.write_bytes(wrapper_script(str(tmp_path / "root"), "kit:1", str(tmp_path)))
-    argv = ("sh", str(script), *words)
+    wrapper = tmp_path / "kit"
+    wrapper.write_bytes(wrapper_script(str(tmp_path / "root"), "kit:1", str(tmp_path)))
+    argv = ("sh", str(wrapper), *words)
     done = subprocess.run(argv, cwd=cwd or "/", env=environment, capture_output=True, check=True)
     return done.stdout.decode().splitlines()
 

@@ -161,7 +161,7 @@ class Stage:
         """Return what a bundle holds."""
         return open_bundle(bundle).manifest
 
-    def definition(self, *hosts: str, user: str = "ops", **spec: str) -> Path:
+    def definition(self, *hosts: str, user: str = "ops", **spec: str | int) -> Path:
         """Write a kit.yaml for these hosts."""
         document = {
             "version": 1,
@@ -248,7 +248,7 @@ class Stage:
     def images_on(self, host: str) -> dict[str, str]:
         """Return what a host's engine holds: tag -> ID."""
         listed = self.sh(host, "docker images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}'")
-        return dict(line.split(" ") for line in listed.splitlines())  # type: ignore[misc]
+        return dict(line.split(" ") for line in listed.splitlines())
 
     def wait_for_partial(self, host: str, more_than: int) -> int:
         """Wait until more than so many bytes of blobs have come to a host; return how many."""

@@ -114,7 +114,7 @@ def _repaired(data: bytes) -> bytes:
     blocks = [bytearray(data[place : place + BLOCK]) for place in range(0, len(data), BLOCK)]
     for block in blocks:
         if block[257:262] == b"ustar" and len(block) == BLOCK:
-            block[CHECKSUM] = b"%06o\0 " % checksum(block)
+            block[CHECKSUM] = b"%06o\0 " % checksum(bytes(block))
     return b"".join(blocks)
 
 

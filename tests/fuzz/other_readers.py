@@ -69,7 +69,8 @@ def lock(data: bytes) -> None:
     found = parse_lock(data)
     assert parse_lock(dump_lock(found)) == found
     assert not differences(found, found)
-    "".join((*found.pending, *(part.name for part in (*found.images, *found.trees)))).encode()
+    images, trees = (image.name for image in found.images), (tree.name for tree in found.trees)
+    "".join((*found.pending, *images, *trees)).encode()
     assert sum(file.size for tree in found.trees for file in tree.files) >= 0
     other = parse_lock(
         b'{"kit_lock":2,"images":[],"trees":[],"kit_version":"0","locked":"","project_digest":"",'

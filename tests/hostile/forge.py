@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import zstandard
 
@@ -32,7 +32,9 @@ def member(name: str, data: bytes = b"", **fields: Any) -> tuple[tarfile.TarInfo
     return info, data
 
 
-def tar_of_members(*members: tuple[tarfile.TarInfo, bytes], form: int = tarfile.PAX_FORMAT) -> bytes:
+def tar_of_members(
+    *members: tuple[tarfile.TarInfo, bytes], form: Literal[0, 1, 2] = tarfile.PAX_FORMAT
+) -> bytes:
     """A tar of members, whatever they say of themselves."""
     out = io.BytesIO()
     for info, data in members:

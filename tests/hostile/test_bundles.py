@@ -105,7 +105,7 @@ def agent_refuses(folder: Path, manifest: bytes) -> None:
         "keeps": [],
         "sends": [],
     }
-    stdin = io.BufferedReader(io.BytesIO(json.dumps(request).encode() + b"\n"))  # type: ignore[arg-type]
+    stdin: io.BufferedReader = io.BufferedReader(io.BytesIO(json.dumps(request).encode() + b"\n"))
     out = io.BytesIO()
     assert answer("ship", str(root), stdin, out) == 3, out.getvalue()
     assert not root.exists()

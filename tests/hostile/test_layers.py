@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 import tarfile
 import tracemalloc
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import zstandard
@@ -45,7 +45,7 @@ LNK, SYM, CHR, BLK, FIFO, DIR = (
 )
 
 
-def pax(**records: str) -> dict[str, dict[str, str]]:
+def pax(**records: str) -> dict[str, Any]:
     return {"pax_headers": records}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kit.hub.fetch_tree import fetch_from_hub
 from kit.hub.patience import Patience
@@ -68,8 +68,8 @@ class Scene:
         slow = any(isinstance(fault, Slow) for fault in faults)
         return make_hub(self.origin, self.hub.endpoint, QUICK if slow else UNHURRIED)
 
-    def pin(self, revision: str = "main", **spec: object) -> TreePin:
-        model = ModelSpec(source=self.origin, repo=NAME, revision=revision, **spec)  # type: ignore[arg-type]
+    def pin(self, revision: str = "main", **spec: Any) -> TreePin:
+        model = ModelSpec(source=self.origin, repo=NAME, revision=revision, **spec)
         return pin_from_hub("tiny", model, self.folder / "lock", self.client, self.told, SOON)
 
     def fetch(self, pin: TreePin) -> dict[str, bytes]:

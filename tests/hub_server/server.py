@@ -279,7 +279,7 @@ def running_hub(files: dict[str, bytes], **known: Any) -> Iterator[Hub]:
     for server in servers:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     hub.endpoint, hub.store = (
-        f"http://{server.server_address[0]}:{server.server_port}" for server in servers
+        f"http://{server.server_address[0]!s}:{server.server_port}" for server in servers
     )
     try:
         yield hub

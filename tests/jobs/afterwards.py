@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.jobs.scene import Scene
 
-ONE = {"hosts": ["gpu1"]}
+ONE: dict[str, Any] = {"hosts": ["gpu1"]}
 ROWS_ASKED = 32
 """What the dataset `sums` has."""
 _SERVED = {
@@ -133,7 +133,7 @@ def _eval(scene: Scene) -> str:
     return f"{ROWS_ASKED} rows to both at one endpoint: {shown}"
 
 
-_SERVE = {"row-serve": {**_SERVED, "adapters": []}}
+_SERVE: dict[str, Any] = {"row-serve": {**_SERVED, "adapters": []}}
 ROWS = (
     Row("export", "an adapter that was trained on another host", RAN, _adapter_elsewhere),
     Row("predict", "BLEU and ROUGE on held-out rows, LLaMA-Factory's own", RAN, _predict),

@@ -50,7 +50,7 @@ def _same_flag(values: list[str], parsed: Any) -> bool:
         return False
     if isinstance(parsed, int | float):
         return float(values[0]) == parsed
-    return values[0] == parsed
+    return bool(values[0] == parsed)
 
 
 def _texts(parsed: Mapping[str, Any] | list[Any]) -> list[str]:

@@ -131,9 +131,11 @@ def _held_against(scene: Scene, lines: list[list[str]], kept: int) -> str:
     )
 
 
-_ASKED = {"row-serve": _SERVE}
-_API = {"kind": "api", "model": "tiny", "template": "chatml", **_ONE}
-_SGLANG = {"kind": "serve", "engine": "sglang", "model": "tiny", **_ONE}
+_ASKED: dict[str, Any] = {"row-serve": _SERVE}
+_THROUGH_API: dict[str, Any] = {"row-serve": {"kind": "api", "model": "tiny", "template": "chatml", **_ONE}}
+_THROUGH_SGLANG: dict[str, Any] = {
+    "row-serve": {"kind": "serve", "engine": "sglang", "model": "tiny", **_ONE}
+}
 ROWS = (
     Row("eval", "task suites, base and adapter side by side, gone on with after a kill", RAN, _suites),
     refused(
@@ -148,11 +150,9 @@ ROWS = (
         "suites through LLaMA-Factory's own endpoint",
         _EVAL,
         says="held to the letters",
-        **{"row-serve": _API},
+        **_THROUGH_API,
     ),
-    refused(
-        "eval", "suites through SGLang", _EVAL, stack="cu126", says="through vLLM", **{"row-serve": _SGLANG}
-    ),
+    refused("eval", "suites through SGLang", _EVAL, stack="cu126", says="through vLLM", **_THROUGH_SGLANG),
     refused(
         "eval",
         "a task that would have to be fetched",

@@ -99,7 +99,7 @@ def never(options: str, method: str, args: Mapping[str, Any] | None = None, **ke
     return refused("train", options, training("sft", method, args, **keys), stack="cu126")
 
 
-ONE = {"hosts": ["gpu1"]}
+ONE: dict[str, Any] = {"hosts": ["gpu1"]}
 REWARD: dict[str, Any] = {"reward": "judge"}
 JUDGE: dict[str, Any] = {"judge": training("rm", "lora", **ONE)}
 WHOLE_JUDGE: dict[str, Any] = {"judge": training("rm", "full", **ONE)}
@@ -119,7 +119,7 @@ STAGES = (
     runs("orpo × full, one host", training("orpo", "full", **ONE)),
     runs("simpo × lora, one host", training("simpo", "lora", **ONE)),
 )
-_OPTIMIZER = {"offload": "optimizer"}
+_OPTIMIZER: dict[str, Any] = {"offload": "optimizer"}
 ZERO = (
     runs("sft × full, DDP, 2 hosts", training("sft", "full")),
     runs("sft × full, ZeRO-0, 2 hosts", training("sft", "full", zero=0)),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.jobs.scene import Scene
 
 ADAPTER = "adapter_model.safetensors"
-ONE = {"hosts": ["gpu1"]}
+ONE: dict[str, Any] = {"hosts": ["gpu1"]}
 BOARD = {"kind": "board", "models": ["tiny"], "datasets": ["questions"], **ONE}
 API = {"kind": "api", **ONE}
 CHAT = {

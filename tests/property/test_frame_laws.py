@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import tarfile
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import assume, given, settings
@@ -37,7 +38,7 @@ KINDS = (
     tarfile.FIFOTYPE,
     tarfile.CHRTYPE,
 )
-FORMATS = (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
+FORMATS: tuple[Literal[0, 1, 2], ...] = (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
 record_names = st.sampled_from(
     (
         b"mtime",

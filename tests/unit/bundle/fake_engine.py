@@ -72,7 +72,8 @@ class Archive:
 
 def _old_archive(config: bytes, layers: tuple[bytes, ...]) -> Archive:
     archive = Archive({"repositories": b"{}", f"{hexdigest(config)}.json": config})
-    names, seen = [], {}
+    names: list[str] = []
+    seen: dict[bytes, str] = {}
     for place, layer in enumerate(layers):
         folder = hexdigest(b"%d" % place + layer)
         names.append(f"{folder}/layer.tar")

@@ -172,9 +172,9 @@ class ToldOfReads(FolderTarget):
 
     asked: ClassVar[list[str]] = []
 
-    def read(self, blob: Blob) -> Iterator[bytes]:
+    def read(self, blob: Blob, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         self.asked.append(blob.digest)
-        return super().read(blob)
+        return super().read(blob, offset, length)
 
 
 def test_no_layer_is_read_back_for_its_inventory(tmp_path: Path) -> None:

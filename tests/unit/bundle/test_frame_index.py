@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def test_dumping_and_parsing_is_identity() -> None:
     assert len(DATA) == index_size(2) == 16 + 2 * 72
 
 
-def with_record(**changes: int) -> bytes:
+def with_record(**changes: Any) -> bytes:
     return dump_index((replace(FRAMES[0], **changes), FRAMES[1]))
 
 

@@ -48,6 +48,9 @@ class Heard:
     def note(self, text: str) -> None:
         pass
 
+    def report(self, task: str, text: str, fraction: float | None = None) -> None:
+        pass
+
 
 def spoil(folder: Path, digest: str) -> None:
     path = folder / "bundle" / "blobs" / digest.replace(":", "/")

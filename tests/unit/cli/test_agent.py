@@ -12,7 +12,7 @@ from kit.errors import ConfigError, VerificationError
 
 def ask(verb: str, stdin: bytes) -> tuple[int, list[dict[str, Any]]]:
     out = io.BytesIO()
-    reader = io.BufferedReader(io.BytesIO(stdin))  # type: ignore[arg-type]
+    reader: io.BufferedReader = io.BufferedReader(io.BytesIO(stdin))
     status = agent.answer(verb, "/aisys/kit", reader, out)
     return status, [json.loads(line) for line in out.getvalue().splitlines()]
 

@@ -15,12 +15,13 @@ from kit.errors import (
 )
 from kit.host.agent import agent_argv, call_agent, error_document
 from kit.host.port import Argv, Completed
+from tests.unit.host.deaf_host import DeafHost
 from tests.unit.host.factories import host_facts
 
 TAG = "kit.invalid/kit:0123456789ab"
 
 
-class AgentHost:
+class AgentHost(DeafHost):
     """A host whose agent answers with given lines."""
 
     name = "gpu1"

@@ -10,6 +10,7 @@ from kit.host.facts import Held, HostFacts
 from kit.host.gather import SCRIPT, gather_facts
 from kit.host.parse_facts import parse_facts
 from kit.host.port import Argv, Completed
+from tests.unit.host.deaf_host import DeafHost
 from tests.unit.host.factories import host_spec
 
 ANSWER = """\
@@ -143,7 +144,7 @@ def test_an_answer_without_a_needed_number_is_refused(key: str) -> None:
         facts_of(lines(**{key: "many"}))
 
 
-class SayingHost:
+class SayingHost(DeafHost):
     """A host that says one thing to everything."""
 
     name = "gpu1"

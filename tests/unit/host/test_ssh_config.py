@@ -35,7 +35,7 @@ def test_an_include_within_a_block_counts_for_that_block_alone(home: Path) -> No
     write(home / "config", f'Host gpu1\n Include = "{home}/keys"\n User ops\n')
     found = read_ssh_config(None)
     assert found.lookup("gpu1")["user"] == "ops"
-    assert found.lookup("gpu1")["identityfile"] == [str(home / "lab")]
+    assert list(found.lookup("gpu1")["identityfile"]) == [str(home / "lab")]
     assert "identityfile" not in found.lookup("gpu2")
 
 

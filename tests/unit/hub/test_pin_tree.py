@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -141,10 +142,11 @@ def test_pickles_need_their_name_in_kit_yaml_in_folders_and_on_hubs(tmp_path: Pa
     names = ("w.bin",) if allowed else ()
     folder = ModelSpec(source="folder", path="model", allow_pickle=names)
     hub = HUB_MODEL.model_copy(update={"allow_pickle": names})
-    for pin in (
+    ways: tuple[Callable[[], TreePin], ...] = (
         lambda: pin_tree("tiny", folder, tmp_path, Mirrors(), offline=False),
         lambda: pinned_from_hub(tmp_path, hub, FakeHub({"w.bin": b"x"})),
-    ):
+    )
+    for pin in ways:
         if allowed:
             assert [file.path for file in pin().files] == ["w.bin"]
         else:

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 
 from kit.errors import ConfigError
-from kit.images.base_image import by_digest, ensure_base, mirrored, root_digest
+from kit.images.base_image import by_digest, ensure_base, root_digest
 from kit.images.debootstrap_root import debootstrap_argv, tar_argv
 from kit.images.stacks import Debootstrap, PulledImage
 from kit.progress import NoProgress
+from kit.project.image_reference import mirrored
 from kit.project.model import Mirrors
 from tests.unit.images.fakes import DIGEST, FakeEngine, FakeRoots
 

@@ -140,7 +140,8 @@ def test_a_lock_of_other_build_files_is_refused_before_anything_is_done() -> Non
     with pytest.raises(ConfigError, match="locked with other build files") as caught:
         build_image("train", "cpu", stale, Mirrors(), engine, NoProgress())
     assert caught.value.fix == "kit lock"
-    assert engine.builds == engine.imported == []
+    assert engine.builds == []
+    assert engine.imported == []
 
 
 def test_a_lock_of_other_packages_is_refused() -> None:

@@ -45,7 +45,12 @@ def offline(name: str) -> ImageLock:
 def test_stack_cpu_asks_for_the_state_of_debian_alone(name: str) -> None:
     installer, registry, archives = FakeInstaller(out_of_reach=True), FakeRegistry(), FakeArchives()
     mirrors = Mirrors(apt="http://mirror.example/debian")
-    found = {"mirrors": mirrors, "installer": installer, "registry": registry, "archives": archives}
+    found: dict[str, Any] = {
+        "mirrors": mirrors,
+        "installer": installer,
+        "registry": registry,
+        "archives": archives,
+    }
     lock = resolver("cpu", **found).lock(name)
     assert lock.pending == ()
     assert (lock.base, lock.base_digest, lock.platform) == ("debootstrap:bookworm", archives.state, "")

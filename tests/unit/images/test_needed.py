@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def lock(*images: ImageLock, stack: str = "cpu") -> Lock:
     return Lock("0.1.0", stack, DIGEST, "2026-05-01T12:30:00Z", images, ())
 
 
-def kit_image(stack: str = "cpu", **overrides: object) -> ImageLock:
+def kit_image(stack: str = "cpu", **overrides: Any) -> ImageLock:
     found = find_stack(stack)
     packages = read_packages(found.built_image("kit"), found)
     return replace(ImageLock("kit", "x", DIGEST, "sha256:inputs", packages.digest), **overrides)

@@ -73,7 +73,7 @@ def gpu_document(job: dict[str, Any] | None = None, *, name: str = "train", **ho
 
 def context_of(project: Project, **facts: Any) -> LaunchContext:
     return LaunchContext(
-        images={image: f"kit.invalid/{image}:0123456789ab" for image in project.images},
+        images={str(image): f"kit.invalid/{image}:0123456789ab" for image in project.images},
         facts={host: host_facts(host, spec.address, **facts) for host, spec in project.hosts.items()},
         sources={
             name: ModelSource(name, f"/aisys/kit/runs/{name}/20251231-000000-0000/out")

@@ -26,8 +26,9 @@ def asking(kind: str = "infer", endpoints: Any = None, serve: Any = None, **job:
     made["jobs"] |= {"base": BASE, "asks": {"kind": kind, "through": through, "dataset": "questions"} | job}
     made["jobs"]["serve"] |= serve or {}
     project = parse_project(made)
+    jobs: dict[str, Any] = dict(project.jobs)
     served = {
-        name: ServedEndpoint("gpu1", project.jobs[name].port, project.jobs[name].bind, f"id of {name}")  # type: ignore[union-attr]
+        name: ServedEndpoint("gpu1", jobs[name].port, jobs[name].bind, f"id of {name}")
         for name in ("base", "serve")
     }
     context = replace(context_of(project), endpoints=served | (endpoints or {}))

@@ -36,7 +36,8 @@ BUILT = [
 
 
 def packages(*requirements: str, pending: tuple[str, ...] = ()) -> PackageLock:
-    pins = tuple(Pin(*text.split("=="), hashes=("0" * 64,)) for text in requirements)
+    named = (text.partition("==") for text in requirements)
+    pins = tuple(Pin(name, version, hashes=("0" * 64,)) for name, _, version in named)
     return PackageLock(pins, pending)
 
 
@@ -297,7 +298,7 @@ def test_a_driver_below_525_is_refused(version: str, refused: bool) -> None:  # 
 
 
 def test_a_geforce_under_require_cuda_is_refused_unless_it_is_overridden() -> None:
-    geforce = {"gpus": (GEFORCE,), "driver_version": "550.54"}
+    geforce: dict[str, Any] = {"gpus": (GEFORCE,), "driver_version": "550.54"}
     (text,) = drivers({"NVIDIA_REQUIRE_CUDA": REQUIRE}, **geforce)
     assert "will refuse NVIDIA GeForce RTX 4090 with driver 550.54" in text
     assert drivers({"NVIDIA_REQUIRE_CUDA": REQUIRE, "NVIDIA_DISABLE_REQUIRE": "1"}, **geforce) == []
@@ -307,7 +308,7 @@ def test_a_geforce_under_require_cuda_is_refused_unless_it_is_overridden() -> No
 
 
 def test_what_an_image_asks_of_the_runtime_counts_like_a_jobs_own_word() -> None:
-    facts = {"gpus": (GEFORCE,), "driver_version": "550.54"}
+    facts: dict[str, Any] = {"gpus": (GEFORCE,), "driver_version": "550.54"}
     asks = (("kit.invalid/serve:0123456789ab", f"NVIDIA_REQUIRE_CUDA={REQUIRE}"),)
     assert len(drivers(image_env=asks, **facts)) == 1
     assert drivers({"NVIDIA_DISABLE_REQUIRE": "1"}, image_env=asks, **facts) == []

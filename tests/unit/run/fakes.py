@@ -14,6 +14,7 @@ from kit.errors import KitError, UnreachableError
 from kit.host.port import Argv, Completed
 from kit.run.agent_work import FED, WORK
 from kit.run.container import ContainerState
+from tests.unit.host.deaf_host import DeafHost
 
 
 def running() -> ContainerState:
@@ -44,7 +45,7 @@ class FakeEngine:
 
 
 @dataclass
-class FakeHost:
+class FakeHost(DeafHost):
     """A host whose commands are understood just so far as kit gives them."""
 
     name: str

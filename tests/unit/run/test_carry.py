@@ -151,9 +151,10 @@ def take_until_it_breaks(world: World) -> None:
 
 
 def test_a_reward_model_goes_to_every_host_of_the_training_that_lacks_it(tmp_path: Path) -> None:
-    judge = {**JOBS["train"], "hosts": ["gpu1"], "args": {"stage": "rm"}}
-    ppo = {**JOBS["train"], "reward": "judge", "args": {"stage": "ppo"}}
-    questions = {"path": "questions.json"}
+    train: Any = JOBS["train"]
+    judge = {**train, "hosts": ["gpu1"], "args": {"stage": "rm"}}
+    ppo = {**train, "reward": "judge", "args": {"stage": "ppo"}}
+    questions: dict[str, Any] = {"path": "questions.json"}
     pairs = {**questions, "ranking": True, "columns": {"prompt": "q", "chosen": "c", "rejected": "r"}}
     hosts = {
         f"gpu{n}": {"address": f"10.0.0.1{n}", "root": str(tmp_path / f"gpu{n}"), "gpus": 1} for n in (1, 2)

@@ -70,7 +70,7 @@ def test_a_whiteout_takes_away_what_lower_layers_have(whiteout: str) -> None:
 
 
 def test_a_whiteout_leaves_what_its_own_layer_brings() -> None:
-    upper = {
+    upper: dict[str, str | bytes] = {
         f"{SITE}/.wh..wh..opq": b"",
         f"{SITE}/torch-2.7.0.dist-info/METADATA": metadata("torch", "2.7.0"),
     }

@@ -24,12 +24,13 @@ from kit.ship.agent.ship import carry_out
 from kit.ship.agent.trust import trusted_order
 from kit.ship.engine.identity import SeenImage
 from kit.ship.lanes.script import lane_argv
+from tests.unit.host.deaf_host import DeafHost
 from tests.unit.host.test_gather import ANSWER
 from tests.unit.ship.fake_image_engine import FakeImageEngine
 
 
 @dataclass
-class FakeHost:
+class FakeHost(DeafHost):
     """Holds its root in a folder, and its images in a FakeImageEngine."""
 
     folder: Path
@@ -52,9 +53,6 @@ class FakeHost:
     def root(self) -> Path:
         return self.folder / "root"
 
-    def close(self) -> None:
-        pass
-
     def files(self) -> set[str]:
         """Return the paths of all files under the root, records apart."""
         found = (path for path in self.root.rglob("*") if path.is_file())
@@ -68,9 +66,6 @@ class FakeHost:
     def run(self, argv: Argv, *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
         del timeout
         return self.stream(argv, (stdin,))
-
-    def receive(self, argv: Argv, sink: Callable[[bytes], None], *, stdin: bytes = b"") -> Completed:
-        raise AssertionError((argv, sink, stdin))
 
     def stream(
         self, argv: Argv, chunks: Iterable[bytes] = (), on_line: Callable[[bytes], None] | None = None
@@ -218,7 +213,7 @@ class FakeLane:
         self._said: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._header = b""
         self._left = 0
-        self._place = (host.root, 0)
+        self._place: tuple[Path, int] = (host.root, 0)
 
     def write(self, data: bytes) -> None:
         """Take in a header, or bytes of the record that it announced."""
@@ -226,9 +221,9 @@ class FakeLane:
         if host.lost:
             raise UnreachableError("the connection was lost", where=host.name)
         if not self._left:
-            name, offset, length = data.decode().split()
+            name, at, length = data.decode().split()
             self._header, self._left = data, int(length)
-            self._place = (host.root / "partial" / name, int(offset))
+            self._place = (host.root / "partial" / name, int(at))
             return
         path, offset = self._place
         if path.name.startswith("kit-image"):

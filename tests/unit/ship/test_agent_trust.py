@@ -85,7 +85,7 @@ def test_the_agent_refuses_before_it_asks_for_an_engine(source: BundleSource, ho
     request = order_document(
         host_plan(source.manifest), Store(containerd=False, version="20.10"), source, "me"
     )
-    stdin = io.BufferedReader(io.BytesIO(json.dumps(request).encode() + b"\n"))  # type: ignore[arg-type]
+    stdin: io.BufferedReader = io.BufferedReader(io.BytesIO(json.dumps(request).encode() + b"\n"))
     out = io.BytesIO()
     assert answer("ship", str(host.root), stdin, out) == 3
     (line,) = out.getvalue().splitlines()

@@ -39,7 +39,7 @@ class Loading(FakeHost):
     def run(self, argv: Argv, *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
         if argv[:2] == ("docker", "load"):
             deadline = time.monotonic() + 20
-            while not self.until() and time.monotonic() < deadline:  # type: ignore[call-arg]
+            while not self.until() and time.monotonic() < deadline:  # type: ignore[call-arg,misc]
                 time.sleep(0.01)
             self.came_early = early_bytes(self)
             if self.fails is not None:

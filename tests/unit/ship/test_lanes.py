@@ -170,7 +170,12 @@ def test_sending_that_is_stopped_ends_though_a_lane_is_still_being_opened(
             return super().open_lane(argv, **more)
 
     sender = Sender(Late(tmp_path / "host", source.manifest), source)
-    stopping = threading.Thread(target=lambda: (under_way.wait(10), sender.lanes.abort()))
+
+    def stop() -> None:
+        under_way.wait(10)
+        sender.lanes.abort()
+
+    stopping = threading.Thread(target=stop)
     stopping.start()
     with pytest.raises(TransferError, match="stopped"):
         sender.lanes.send(everything(source))

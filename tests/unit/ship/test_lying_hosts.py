@@ -106,10 +106,10 @@ def test_an_agent_that_asks_for_nothing_without_end_is_refused(source: BundleSou
 
 
 def test_events_that_are_none_are_passed_over(source: BundleSource, tmp_path: Path) -> None:
-    odd = [{"event": kind} for kind in (None, 5, [], {}, "phase", "loading", "placing", "nonsense", ESCAPES)]
-    odd += [
-        {"event": "phase", "phase": value} for value in (None, 5, [], {"a": 1}, "done", "failed", ESCAPES)
-    ]
+    kinds: list[Any] = [None, 5, [], {}, "phase", "loading", "placing", "nonsense", ESCAPES]
+    phases: list[Any] = [None, 5, [], {"a": 1}, "done", "failed", ESCAPES]
+    odd = [{"event": kind} for kind in kinds]
+    odd += [{"event": "phase", "phase": value} for value in phases]
     with pytest.raises(KitError) as caught:
         ship(source, tmp_path, [*odd, {"error": {"what": "enough", "exit_code": 6}}])
     assert caught.value.what == "enough"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kit.bundle.digest import blob_of
+from kit.bundle.manifest import File, Layer
 from kit.bundle.source import BundleSource, open_bundle
 from kit.errors import EngineError, KitError, TransferError, UnfitError, UnreachableError, VerificationError
 from kit.progress import NoProgress
@@ -72,7 +73,8 @@ def everything(source: BundleSource) -> set[str]:
     blobs = (*train.blobs, *(blob for file in tree.files for blob in file.blobs))
     names = {"blobs/sha256/" + blob.digest[7:] for blob in blobs}
     names |= {"models/tiny/" + file.path for file in tree.files}
-    indexed = (item for item in (*train.layers, *tree.files) if item.index is not None)
+    items: tuple[Layer | File, ...] = (*train.layers, *tree.files)
+    indexed = (item for item in items if item.index is not None)
     names |= {"frames/" + item.digest[7:] for item in indexed}
     return names | {
         "bin/kit",

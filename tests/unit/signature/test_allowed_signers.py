@@ -5,7 +5,7 @@ import time
 import pytest
 
 from kit.errors import ConfigError
-from kit.signature.allowed_signers import parse_allowed_signers
+from kit.signature.allowed_signers import AllowedSigner, parse_allowed_signers
 from kit.signature.patterns import matches
 from tests.unit.signature.soft_keys import ed25519_key, rsa_key
 
@@ -13,7 +13,7 @@ KEY = ed25519_key(bytes(range(32)))  # the same in every process: it names tests
 UTC_2026 = 1767225600.0
 
 
-def one(text: str):  # noqa: ANN201
+def one(text: str) -> AllowedSigner:
     (signer,) = parse_allowed_signers(text, "signers")
     return signer
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,7 +119,7 @@ def test_licences_of_images_stand_side_by_side(tmp_path: Path) -> None:
 
 
 def test_a_signed_bundle_comes_with_the_command_that_checks_it(tmp_path: Path) -> None:
-    source = described_bundle(tmp_path)
+    source: Any = described_bundle(tmp_path)
     assert not any("ssh-keygen" in check for check in gather(source).checks)
     signed = replace(source, signature=Verdict(SIGNED, "J. Doe <ops@example.org>"))
     assert gather(signed).checks[0].startswith("ssh-keygen -Y verify -n kit-bundle ")

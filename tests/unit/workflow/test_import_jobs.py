@@ -11,6 +11,7 @@ import yaml
 
 from kit.errors import ConfigError
 from kit.importing.insert import insert, merged
+from kit.project.job_model import TrainJob
 from kit.project.load import parse_project
 from kit.run.plan import plan_without_hosts
 from kit.workflow.import_jobs import ImportRequest, ImportResult, import_jobs
@@ -243,7 +244,9 @@ def test_what_llama_board_trained_becomes_a_job_of_the_models_and_data_it_was_sh
     result = script(given, into=path, name="again")
     project = parse_project(yaml.safe_load(path.read_text()))
     assert (list(project.models), list(project.datasets)) == (["q"], ["notes"])
-    assert (project.jobs["again"].model, project.jobs["again"].datasets) == ("q", ("notes",))
+    again = project.jobs["again"]
+    assert isinstance(again, TrainJob)
+    assert (again.model, again.datasets) == ("q", ("notes",))
     assert not [line for line in result.changes if line.action == "fill in"]
 
 
