@@ -10,7 +10,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from kit.images.packages import PackageLock, complete, parse_packages
-from kit.images.uv_command import UvCommand, compile_argv, index_env, override_lines, torch_index
+from kit.images.uv_command import (
+    UvCommand,
+    compile_argv,
+    index_env,
+    link_options,
+    override_lines,
+    torch_index,
+)
 
 if TYPE_CHECKING:
     from kit.images.stacks import BuiltImage, Stack, Unreachable
@@ -46,7 +53,7 @@ class Resolver:
         with TemporaryDirectory(prefix="kit-stand-in-") as folder:
             for package in self.rule.unreachable:
                 _write_metadata_wheel(Path(folder), package)
-            found = self._compile(requirements, ("--find-links", folder))
+            found = self._compile(requirements, ("--find-links", folder, *link_options(os.environ)))
         pins = {f"{pin.name}=={pin.version}": pin for pin in found.pins}
         return PackageLock(
             tuple(pin for text, pin in pins.items() if text not in unreachable),

@@ -49,6 +49,15 @@ def index_env(env: Mapping[str, str], pip_mirror: str | None) -> tuple[tuple[str
     return tuple(sorted(found.items()))
 
 
+def link_options(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the options that name the wheel folders of `index_env`.
+
+    uv forgets its variable as soon as an option names a folder.
+    """
+    links = {**env, **dict(index_env(env, None))}.get("UV_FIND_LINKS", "")
+    return tuple(word for place in links.split(",") if place for word in ("--find-links", place))
+
+
 def install_env(env: Mapping[str, str], pip_mirror: str | None) -> tuple[tuple[str, str], ...]:
     """Return the variables of `index_env`, and those that make builds from source the same each time."""
     same = {"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": str(MTIME)}

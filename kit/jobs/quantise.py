@@ -1,8 +1,8 @@
 """Whether an export can quantise with GPTQ: what the train image must hold, and the text it calibrates with.
 
 Source: model/model_utils/quantization.py and train/tuner.py of LLaMA-Factory 0.9.3 and 0.9.5. They ask for
-optimum and gptqmodel, compute in float16 with the model spread over the GPUs, take no adapter beside it, and
-read the column `text` of the calibration data.
+optimum and gptqmodel, compute with the model spread over the GPUs or else on the CPUs, take no adapter beside
+it, and read the column `text` of the calibration data.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kit.errors import ConfigError
 from kit.jobs.held_packages import held_packages
 from kit.jobs.llamafactory import dataset_file
-from kit.jobs.versions import has_gpus, release
+from kit.jobs.versions import release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from kit.project.model import DatasetSpec, Project
 
 NEEDED = {"optimum": "1.24.0", "gptqmodel": "2.0.0"}
-"""Package → the oldest release that will do."""
+"""Package → the oldest release that LLaMA-Factory takes."""
+PROVEN = {
+    "cpu": "optimum==2.2.0, gptqmodel==5.7.0, kernels==0.12.3, torchao==0.17.0",
+    "cu126": "optimum==1.24.0, gptqmodel==2.2.0",
+}
+"""Stack → packages to ask for: those for CPUs were run, those for GPUs resolved and never run here."""
 _SUFFIXES = (".json", ".jsonl")
 
 
@@ -39,16 +44,14 @@ def check_quantising(project: Project, name: str, job: ExportJob) -> None:
             where=f"{key}.bits",
             fix=f"one export with `from: {job.from_}`, and another with `model:` that one, and bits",
         )
-    if not has_gpus(project):
-        why = "LLaMA-Factory quantises in float16 with kernels of GPUs"
-        raise ConfigError("GPTQ needs GPUs", where=f"{key}.bits", why=why, fix="stack: cu126")
     missing = tuple(_missing(project, name))
     if missing:
+        packages = f"packages: {{train: [{PROVEN[project.stack]}]}}"
         raise ConfigError(
             f"GPTQ needs {', '.join(missing)} in the train image",
             where=f"{key}.bits",
             why="gptqmodel is published as source alone, and kit installs wheels alone",
-            fix="packages: {train: [optimum==…, gptqmodel==…]}, your own wheel in a folder of UV_FIND_LINKS",
+            fix=f"{packages}, with wheels as docs/guide/after-training.md makes them",
         )
     _check_calibration(project, key, job)
 

@@ -33,13 +33,17 @@ class ReadsStandIn(FakeInstaller):
         return super().run(command)
 
 
-def test_without_its_index_a_package_is_pending_and_what_it_requires_is_pinned() -> None:
+def test_without_its_index_a_package_is_pending_and_what_it_requires_is_pinned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("UV_FIND_LINKS", "/own/wheels")
     printed = f"torch==2.6.0+cu126 --hash=sha256:{A}\ntriton==3.2.0 --hash=sha256:{A}\n"
     installer = ReadsStandIn(printed=printed)
     lock = Resolver(_rule(), CU126, installer).resolve_without_index("torch==2.6.0+cu126\n")
     assert lock == PackageLock((Pin("triton", "3.2.0", (A,)),), ("torch==2.6.0+cu126",))
     assert "Requires-Dist: nvidia-cublas-cu12==12.6.4.1\n" in installer.metadata
     assert "--torch-backend" not in installer.commands[0].argv
+    assert "/own/wheels" in installer.commands[0].argv
 
 
 def test_completing_asks_the_index_for_the_pending_package_alone() -> None:

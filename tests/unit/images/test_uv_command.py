@@ -4,7 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from kit.images.stacks import BuiltImage, find_stack
-from kit.images.uv_command import compile_argv, index_env, install_argv, override_lines, torch_index
+from kit.images.uv_command import (
+    compile_argv,
+    index_env,
+    install_argv,
+    link_options,
+    override_lines,
+    torch_index,
+)
 
 CPU = find_stack("cpu")
 
@@ -38,6 +45,12 @@ def test_what_pip_is_told_counts_when_uv_is_told_nothing() -> None:
 def test_uvs_own_settings_are_left_alone() -> None:
     env = {"PIP_INDEX_URL": "pips", "UV_INDEX_URL": "old name", "PIP_FIND_LINKS": "/a", "UV_FIND_LINKS": "/b"}
     assert index_env(env, None) == ()
+
+
+def test_wheel_folders_stay_known_beside_an_option_that_names_one() -> None:
+    assert link_options({"PIP_FIND_LINKS": "/a /b"}) == ("--find-links", "/a", "--find-links", "/b")
+    assert link_options({"PIP_FIND_LINKS": "/a", "UV_FIND_LINKS": "/c"}) == ("--find-links", "/c")
+    assert link_options({}) == ()
 
 
 def test_pytorchs_index_is_asked_for_its_own_build_alone() -> None:

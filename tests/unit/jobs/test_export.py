@@ -146,6 +146,22 @@ def test_what_was_merged_is_quantised_with_text_to_calibrate_with_on_gpus() -> N
     assert "/kit/data/prose" in [mount["target"] for mount in service["volumes"]]
 
 
+def test_without_gpus_the_cpus_quantise() -> None:
+    made = quantising() | {"stack": "cpu", "images": ["train", "serve"]}
+    (share,) = launch_of(made, "small").hosts
+    assert "deploy" not in service_of(share)
+    assert service_of(share)["environment"]["CUDA_VISIBLE_DEVICES"] == ""
+    assert yaml.safe_load(file_of(share, "export.yaml"))["export_quantization_bit"] == 4
+
+
+def test_the_packages_that_quantising_lacks_are_named_for_the_stack() -> None:
+    for stack, pin in (("cpu", "kernels==0.12.3"), ("cu126", "gptqmodel==2.2.0")):
+        made = quantising(packages={}) | {"stack": stack, "images": ["train", "serve"]}
+        with pytest.raises(ConfigError) as caught:
+            launch_of(made, "small")
+        assert pin in str(caught.value.fix)
+
+
 def test_a_model_is_written_anew_without_a_training() -> None:
     made = document()
     made["jobs"]["again"] = {"kind": "export", "model": "tiny", "hosts": ["gpu2"], "args": {"export_size": 1}}
@@ -167,7 +183,6 @@ def test_a_model_is_written_anew_without_a_training() -> None:
         (quantising(calibration=None), "jobs.small.calibration", "text to calibrate with"),
         (quantising(dataset={"path": "data/prose.txt"}), "jobs.small.calibration", "JSON or JSONL"),
         (quantising(dataset={"columns": {"prompt": "words"}}), "jobs.small.calibration", "column text"),
-        (quantising() | {"stack": "cpu", "images": ["train", "serve"]}, "jobs.small.bits", "needs GPUs"),
     ],
 )
 def test_quantising_that_cannot_work_is_refused_with_its_reason(
