@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asking import Asking, StoppedError, json_line, say, write_whole
-from rows import WrongRowError
+from asking import Asking, asked, json_line, say, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,11 +36,8 @@ def table(asking: Asking, seconds: float) -> list[list[str]]:
 def main(run: Path, earlier: Path) -> int:
     """Do it; return the exit status."""
     started = time.monotonic()
-    asking = Asking(run, earlier)
-    try:
-        asking.ask_all()
-    except (StoppedError, WrongRowError, OSError, ValueError) as error:
-        say(f"stopped after {len(asking.kept)} answers: {error}")
+    asking = asked(run, earlier)
+    if asking is None:
         return 1
     if asking.total and asking.refused == asking.total:
         say(f"every question was refused; {asking.first_refusal}")

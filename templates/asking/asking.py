@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from endpoint import BrokenError, Endpoint, HopelessError, LaterError, Line, RefusedError
-from rows import Row, read_rows
+from rows import Row, WrongRowError, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -258,6 +258,17 @@ class Asking:
             if force or now - self._said >= _SECONDS_BETWEEN_LINES:
                 self._said = now
                 say(f"{len(self.kept)} of {self.total} answers")
+
+
+def asked(run: Path, earlier: Path) -> Asking | None:
+    """Ask everything; return what came of it, or None where it was stopped, which the log tells."""
+    asking = Asking(run, earlier)
+    try:
+        asking.ask_all()
+    except (StoppedError, WrongRowError, OSError, ValueError) as error:
+        say(f"stopped after {len(asking.kept)} answers: {error}")
+        return None
+    return asking
 
 
 def write_whole(path: Path, text: Iterator[str]) -> None:

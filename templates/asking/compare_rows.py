@@ -10,8 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asking import Asking, StoppedError, json_line, say, write_whole
-from rows import WrongRowError
+from asking import Asking, asked, json_line, say, write_whole
 from scores import NAMES, Measure, mean
 
 if TYPE_CHECKING:
@@ -110,11 +109,8 @@ def report(asking: Asking, lines: list[list[str]]) -> Iterator[str]:
 def main(run: Path, earlier: Path) -> int:
     """Do it; return the exit status."""
     started = time.monotonic()
-    asking = Asking(run, earlier)
-    try:
-        asking.ask_all()
-    except (StoppedError, WrongRowError, OSError, ValueError) as error:
-        say(f"stopped after {len(asking.kept)} answers: {error}")
+    asking = asked(run, earlier)
+    if asking is None:
         return 1
     if asking.refused:
         say(f"{asking.refused} questions were refused and count as empty answers; {asking.first_refusal}")
