@@ -130,7 +130,7 @@ def load_of(found: Mapping[str, Any], bench: Bench, concurrency: int) -> Load:
             total_tokens_per_second=round(read, 1),
             **latencies,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise JobError("the benchmark wrote something unexpected", why=f"no {error}") from error
 
 

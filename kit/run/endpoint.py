@@ -138,7 +138,7 @@ def event_of(line: bytes) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(payload[len(b"data:") :])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -120,7 +120,7 @@ def record_of(document: dict[str, Any], where: str) -> RunRecord:
         fields["adapter"] = AdapterShape(**fields["adapter"]) if fields.get("adapter") else None
         fields["table"] = tuple(tuple(map(str, row)) for row in fields.get("table", ()))
         return RunRecord(**fields)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise VerificationError("not a run's record", where=where, why=str(error)) from error
 
 
@@ -128,7 +128,7 @@ def parse_record(data: bytes, where: str) -> RunRecord:
     """Return the record that bytes describe. Raises VerificationError."""
     try:
         document = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise VerificationError("not JSON", where=where, why=str(error)) from error
     return record_of(document, where)
 

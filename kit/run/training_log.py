@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TRAINER_LOG = "trainer_log.jsonl"
 ALL_RESULTS = "all_results.json"
+_ODD = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What lines raise that are half-written or somebody else's: infinite steps, brackets without end."""
 _MEASURES = ("bleu-4", "rouge-1", "rouge-2", "rouge-l", "accuracy")
 
 
@@ -47,7 +49,7 @@ def _number(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except _ODD:
         return None
 
 
@@ -57,7 +59,7 @@ def parse_step(line: str) -> Step | None:
         found = json.loads(line)
         total = _number(found.get("total_steps"))
         return Step(int(found["current_steps"]), int(total) if total else None, _number(found.get("loss")))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except _ODD:
         return None
 
 
@@ -72,7 +74,7 @@ def read_points(log: Iterable[str], value: str) -> Points:
         try:
             logged = json.loads(line)
             step, number = int(logged["current_steps"]), _number(logged.get(value))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except _ODD:
             continue
         if number is not None and math.isfinite(number):
             found.append((step, number))
@@ -102,7 +104,7 @@ def _metrics(results: str) -> tuple[tuple[str, float], ...]:
     try:
         found = json.loads(results)
         numbers = ((str(key), _number(value)) for key, value in found.items())
-    except (ValueError, AttributeError):
+    except _ODD:
         return ()
     return tuple((key, number) for key, number in numbers if number is not None)
 

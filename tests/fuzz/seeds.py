@@ -22,6 +22,7 @@ from kit.ship.chain.wire import Want, alive, frame_message, hello, want_message
 from kit.ship.early import Early
 from kit.signature.seen import SeenBundle, SeenBundles, dump_seen
 from tests.factories import project_document
+from tests.fuzz import run_readers
 from tests.fuzz.bundle_readers import SAVED_LAYER
 from tests.fuzz.other_readers import DIGEST, RECORDS
 from tests.hostile.forge import member, tar_of_members
@@ -192,4 +193,4 @@ def seeds() -> dict[str, list[bytes]]:
         "image_config": [config],
         "order": [order],
     }
-    return bundle | _package_seeds() | _signature_seeds() | _other_seeds()
+    return bundle | _package_seeds() | _signature_seeds() | _other_seeds() | run_readers.SEEDS

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import KitError
-from tests.fuzz import bundle_readers, other_readers
+from tests.fuzz import bundle_readers, other_readers, run_readers
 from tests.fuzz.json_surgery import operate
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _targets(module: ModuleType) -> dict[str, Target]:
     }
 
 
-READERS = _targets(bundle_readers) | _targets(other_readers)
+READERS = _targets(bundle_readers) | _targets(other_readers) | _targets(run_readers)
 CANONICAL = ("manifest", "volumes")
 """Refused but for the one way of writing them."""
 OPERATED = (
