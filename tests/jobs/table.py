@@ -6,6 +6,7 @@ from tests.jobs import (
     afterwards,
     documents,
     elastic,
+    quantising,
     resumes,
     serving,
     suites,
@@ -23,5 +24,6 @@ ROWS = (
     *windows.ROWS,
     *documents.ROWS,
     *afterwards.ROWS,
+    *quantising.ROWS,
     *suites.ROWS,
 )
