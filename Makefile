@@ -28,10 +28,12 @@ demo: setup lab-setup ## lock, bundle, ship, train on two hosts, merge, serve, a
 
 test: test-fast test-slow test-wheel test-lab test-e2e ## everything that CI runs
 
-test-fast: setup lint ## the part without engines, about 2 minutes
+test-fast: setup ## the part without engines, about 2 minutes; lint runs beside it
 	@$(PY) -m pytest -q tests/test_start_time.py
-	@$(PY) -m pytest -q -n $(WORKERS) --dist loadgroup -m "not slow and not lab and not e2e and not cu126" tests \
-	  --ignore=tests/test_start_time.py
+	@$(MAKE) --no-print-directory lint & linting=$$!; \
+	$(PY) -m pytest -q -n $(WORKERS) --dist loadgroup -m "not slow and not lab and not e2e and not cu126" tests \
+	  --ignore=tests/test_start_time.py; tested=$$?; \
+	wait $$linting || { echo "lint has complaints: see above" >&2; exit 1; }; exit $$tested
 
 test-slow: setup ## without engines too: kills, retries and flips in plenty
 	@$(PY) -m pytest -q -n $(WORKERS) -m slow tests
