@@ -61,7 +61,6 @@ def _bundle(scene: Scene) -> Path:
     kit = build_kit_image(engine)
     client = docker.DockerClient(base_url=engine, version="auto", timeout=300)
     image, _ = client.images.build(fileobj=_context(kit), custom_context=True, rm=True)
-    client.close()
     images = (("kit", kit), ("data", str(image.id)))
     request = PackRequest("data", "cpu", b"{}\n", "2026-05-01T12:30:00Z", images, ())
     source = DockerEngine(engine)
@@ -69,6 +68,8 @@ def _bundle(scene: Scene) -> Path:
         pack_bundle(request, source, FolderTarget(bundle), NoProgress())
     finally:
         source.close()
+        client.images.remove(str(image.id), force=True)
+        client.close()
     return bundle
 
 
