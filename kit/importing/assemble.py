@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.errors import ConfigError
 from kit.importing.model_places import is_same, made_by, model_spec, shipped_name, texts_in
+from kit.jobs.quantise import PROVEN
 from kit.project.requirement import distribution_name
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ class _Assembly:
         for index, draft in enumerate(self.drafts):
             job = self._job(index, draft)
             self.found.jobs[self.names[index]] = job
-            for pin in draft.packages:
+            quantising = PROVEN.get(self.wishes.stack, ()) if "bits" in draft.body else ()
+            for pin in (*draft.packages, *quantising):
                 self._package(draft, pin)
             self._unknown(draft, job)
         # A merge that a serve job needs was found after it; a reader wants the order of work.

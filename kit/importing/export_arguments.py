@@ -10,13 +10,10 @@ from kit.importing.draft import Draft
 from kit.importing.environment import take_environment
 from kit.importing.train_arguments import take_model
 from kit.jobs.export import OWNED
-from kit.jobs.quantise import NEEDED
 
 if TYPE_CHECKING:
     from kit.importing.draft import Invocation
 
-QUANTISING = tuple(f"{name}=={oldest}" for name, oldest in NEEDED.items())
-"""What the train image needs for an export with `bits`."""
 _DEFAULT_DEVICE = "cpu"
 _SERVED = {
     "template": "vLLM takes the chat template that stands with the model's tokenizer",
@@ -75,7 +72,6 @@ def export_draft(invocation: Invocation, args: dict[str, Any]) -> Draft:
         made_at=made_at,
         made_from=adapter,
         calibration=calibration,
-        packages=QUANTISING if bits else (),
     )
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 NEEDED = {"optimum": "1.24.0", "gptqmodel": "2.0.0"}
 """Package → the oldest release that LLaMA-Factory takes."""
 PROVEN = {
-    "cpu": "optimum==2.2.0, gptqmodel==5.7.0, kernels==0.12.3, torchao==0.17.0",
-    "cu126": "optimum==1.24.0, gptqmodel==2.2.0",
+    "cpu": ("optimum==2.2.0", "gptqmodel==5.7.0", "kernels==0.12.3", "torchao==0.17.0"),
+    "cu126": ("optimum==1.24.0", "gptqmodel==2.2.0"),
 }
 """Stack → packages to ask for: those for CPUs were run, those for GPUs resolved and never run here."""
 _SUFFIXES = (".json", ".jsonl")
@@ -46,7 +46,7 @@ def check_quantising(project: Project, name: str, job: ExportJob) -> None:
         )
     missing = tuple(_missing(project, name))
     if missing:
-        packages = f"packages: {{train: [{PROVEN[project.stack]}]}}"
+        packages = f"packages: {{train: [{', '.join(PROVEN[project.stack])}]}}"
         raise ConfigError(
             f"GPTQ needs {', '.join(missing)} in the train image",
             where=f"{key}.bits",

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from kit.errors import ConfigError, UnfitError
 from kit.importing.change import shown
 from kit.importing.chat_template import template_of
-from kit.importing.export_arguments import QUANTISING
 from kit.importing.insert import merged
 from kit.importing.train_arguments import packages_of
+from kit.jobs.quantise import PROVEN
 from kit.project.load import parse_project
 from kit.run.plan import plan_without_hosts
 
@@ -57,7 +57,7 @@ def _unneeded_packages(found: Imported) -> None:
     args = [job.get("args", {}) for job in found.jobs.values() if job["kind"] == "train"]
     needed = {pin for own in args for pin in packages_of(own)}
     if any("bits" in job for job in found.jobs.values()):
-        needed |= set(QUANTISING)
+        needed |= {pin for pins in PROVEN.values() for pin in pins}
     for image, pins in list(found.packages.items()):
         found.packages[image] = [pin for pin in pins if pin in needed]
         if not found.packages[image]:

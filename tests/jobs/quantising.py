@@ -117,7 +117,7 @@ def _crossed(scene: Scene) -> Journey:
         "models": {"wide": {"source": "folder", "path": "wide"}},
         "hosts": host,
     }
-    made |= {"packages": {"train": PROVEN["cpu"].split(", ")}, "jobs": _jobs(scene.port)}
+    made |= {"packages": {"train": list(PROVEN["cpu"])}, "jobs": _jobs(scene.port)}
     made["datasets"] = {"questions": made["datasets"]["questions"], "texts": _TEXTS}
     (FOLDER / "kit.yaml").write_text(yaml.safe_dump(made, allow_unicode=True), encoding="utf-8")
     for verb in ("lock", "bundle", "ship"):
@@ -144,7 +144,7 @@ def _rendered(scene: Scene) -> str:
     hosts = {name: {**host, "gpus": 4} for name, host in made["hosts"].items()}
     job = {**_BITS, "model": "tiny", "bits": 4, "hosts": ["gpu1"]}
     made |= {"stack": "cu126", "images": IMAGES, "hosts": hosts, "jobs": {"row": job}}
-    made["packages"] = {"train": PROVEN["cu126"].split(", ")}
+    made["packages"] = {"train": list(PROVEN["cu126"])}
     project = parse_project({**made, "datasets": {**made["datasets"], "texts": _TEXTS}})
     launch = make_launch(project, "row", RUN_ID, context_of(project, gpus=gpus(4), nvidia_runtime=True))
     (count,) = (check_share(project, "row", share) for share in launch.hosts)
