@@ -15,7 +15,7 @@ from kit.images.stacks import Base, BuiltImage, Debootstrap, PulledImage, Stack
 
 SITE = "lib/python3.11/site-packages"
 SHARED_FILES = ("prove.py", "keep_bytecode.py")
-LAYERS = ("cudnn", "cuda", "triton", "torch", "rest", "engine")
+LAYERS = ("cudnn", "cuda", "triton", "torch", "science", "rest", "engine")
 """The layers that Dockerfiles copy, lowest first; those without packages are empty."""
 _FORM = 2  # counts up when the way of building changes
 

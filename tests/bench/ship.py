@@ -5,7 +5,7 @@ KIT_BENCH_CASES="A B"; the table keeps what earlier runs found of the others. KI
 way so often and takes the best; KIT_BENCH_ENGINE (20.10) is the hosts' engine as the lab names it,
 KIT_BENCH_MODEL_BYTES (4 GB) the large model's size, KIT_BENCH_PACKAGE (yaml) the package that changes,
 KIT_BENCH_FOLDER where everything is written. The table goes to standard output and, as Markdown, to the page.
-Root, and about 20 GB of disk.
+Root, and about 20 GB of disk, 15 GB more for each further round of the images.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def first_rows(bench: ImageBench) -> list[Row]:
     def apart() -> float:
         shutil.rmtree(bench.bundle)
         bundle = bench.kit("bundle")
-        scene.empty(HOST)
+        scene.bash("sync")
         ship = bench.kit("ship")
         said(f"  (bundle {bundle:.2f} s, ship {ship:.2f} s)")
         ships.append(ship)
@@ -130,10 +130,10 @@ def first_rows(bench: ImageBench) -> list[Row]:
         "packed": bench.load_packed,
         "files": bench.load_by_files,
     }
-    best = best_of(ROUNDS, ways, lambda: scene.empty(HOST))
+    best = best_of(ROUNDS, ways, lambda: scene.renew(HOST))
     bench.kit("ship")
     known = {"kit, its image there": lambda: bench.kit("ship")}
-    again = best_of(ROUNDS, known, lambda: scene.empty_but_kit(HOST))
+    again = best_of(ROUNDS, known, lambda: scene.renew(HOST, with_kit=True))
     pipe = "docker save | zstd -T0 | ssh 'zstd -d | docker load'"
     return [
         seconds_row("built train image → ready, kit bundle --ship", best["kit"], pipe, best["pipe"], "≤ 1.0"),

@@ -20,8 +20,10 @@ INTRODUCTION = """\
 kit against what one would type, all in one run, in turn, in the lab: hosts are network namespaces of one
 machine with sshd and a Docker engine ({engine}), so both ends share its {processors} processors
 ({model_name}). {counts} Every way finds what it reads in
-memory; hosts are emptied in between (kit's folder, the other ways' files, all images, kit's own too unless it
-is said otherwise), and what they wrote is on their disk before the next begins. ssh and scp are told to use
+memory, a host without images, kit's own too unless it is said otherwise, and no files of another way; what
+was written before is on the disk. Where images are loaded nothing is deleted in between: for minutes ext4
+goes past the inodes of deleted files, one by one, for each that it makes. The virtual machine's processors,
+which take long to wake, are kept from sleeping by processes that give way to any other. ssh and scp use
 aes128-gcm. A kit time is that of the whole command, Python's start included; bytes on the wire are what the
 network interface counted. Measured on {date}; the load was {load} when the cases began, and whatever else
 the machine did, it did to all.

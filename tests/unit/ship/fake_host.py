@@ -23,6 +23,7 @@ from kit.ship.agent.sender_feed import SenderFeed
 from kit.ship.agent.ship import carry_out
 from kit.ship.agent.trust import trusted_order
 from kit.ship.engine.identity import SeenImage
+from kit.ship.kit_image import DIGEST
 from kit.ship.lanes.script import lane_argv
 from tests.unit.host.deaf_host import DeafHost
 from tests.unit.host.test_gather import ANSWER
@@ -128,7 +129,7 @@ class FakeHost(DeafHost):
                 yield kind, path
 
     def _digests_of(self, argv: Argv) -> Completed:
-        if argv[0] == "sh":
+        if argv[2] != DIGEST:
             return self._pieces_of(Path(argv[4]), int(argv[5]))
         return self._digest_of(Path(argv[-1]))
 

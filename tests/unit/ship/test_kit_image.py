@@ -9,7 +9,7 @@ from kit.bundle.source import BundleSource
 from kit.errors import EngineError, TransferError, UnreachableError, VerificationError
 from kit.host.port import Argv, Completed
 from kit.ship.head_start import NOTHING_AHEAD
-from kit.ship.kit_image import send_kit_image
+from kit.ship.kit_image import DIGEST, PIECES, send_kit_image
 from kit.ship.lanes.carrier import Heard
 from kit.ship.lanes.lanes import destination
 from tests.unit.host.factories import host_facts
@@ -43,7 +43,7 @@ class Rivalled(FakeHost):
     """Another ship loads the image, and takes the archive away, just before this one's turn."""
 
     def run(self, argv: Argv, *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
-        if argv[0] == "sha256sum":
+        if argv[2:3] == (DIGEST,):
             super().run(("docker", "load", "-q", "-i", argv[-1]))
             Path(argv[-1]).unlink()
         return super().run(argv, stdin=stdin, timeout=timeout)
@@ -106,7 +106,7 @@ def test_other_bytes_on_the_host_are_refused_and_taken_away(tmp_path: Path, sour
 def test_an_archive_that_vanished_is_no_success(tmp_path: Path, source: BundleSource) -> None:
     class Vanishing(FakeHost):
         def run(self, argv: Argv, *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
-            if argv[0] == "sha256sum":
+            if argv[2:3] == (DIGEST,):
                 Path(argv[-1]).unlink()
             return super().run(argv, stdin=stdin, timeout=timeout)
 
@@ -143,7 +143,7 @@ def test_what_an_engine_refused_is_not_sent_again(tmp_path: Path, source: Bundle
 def test_digests_that_are_none_are_not_believed(tmp_path: Path, source: BundleSource, said: bytes) -> None:
     class Liar(FakeHost):
         def run(self, argv: Argv, *, stdin: bytes = b"", timeout: float | None = None) -> Completed:
-            if argv[0] == "sh" and "sha256sum" in argv[2]:
+            if argv[2:3] == (PIECES,):
                 return Completed(0, said, b"")
             return super().run(argv, stdin=stdin, timeout=timeout)
 
