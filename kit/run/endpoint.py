@@ -19,6 +19,8 @@ ANSWER_SECONDS = 600.0
 """Longest silence of an endpoint that has taken a request."""
 _FIRST_ERROR = 400
 _FIRST_SERVER_ERROR = 500
+_SHOWN = 200
+"""Characters of an odd answer that an error shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +145,15 @@ def event_of(line: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _piece(event: dict[str, Any]) -> tuple[str, str]:
-    delta = (event.get("choices") or [{}])[0].get("delta") or {}
-    # Older engines call it reasoning_content, newer ones reasoning.
-    return delta.get("content") or "", delta.get("reasoning_content") or delta.get("reasoning") or ""
+def _piece(event: dict[str, Any], endpoint: Endpoint) -> tuple[str, str]:
+    try:
+        delta = (event.get("choices") or [{}])[0].get("delta") or {}
+        # Older engines call it reasoning_content, newer ones reasoning.
+        said, thought = delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning")
+        return "".join(said or ""), "".join(thought or "")
+    except (AttributeError, LookupError, TypeError) as error:
+        why = f"it sent {json.dumps(event)[:_SHOWN]}"
+        raise JobError("what answers is no chat endpoint", where=endpoint.url, why=why) from error
 
 
 def chat(endpoint: Endpoint, request: dict[str, Any], emit: Callable[[dict[str, Any]], None]) -> Answer:
@@ -188,8 +195,9 @@ class _Listener:
     def hear(self, event: dict[str, Any], endpoint: Endpoint) -> None:
         if "error" in event:
             raise JobError("the model failed to answer", where=endpoint.url, why=str(event["error"]))
-        self._usage = event.get("usage") or self._usage
-        said, thought = _piece(event)
+        usage = event.get("usage")
+        self._usage = usage if isinstance(usage, dict) and usage else self._usage
+        said, thought = _piece(event, endpoint)
         if not (said or thought):
             return
         if self._first is None:

@@ -47,8 +47,8 @@ class Model(BaseHTTPRequestHandler):
         if body["model"] == "unknown":
             self._send(404, json.dumps({"error": {"message": "no such model"}}).encode())
         elif body.get("stream"):
-            broken = {"error": "out of memory"}
-            pieces = (*PIECES[:3], broken) if body["model"] == "broken" else PIECES
+            odd = {"broken": {"error": "out of memory"}, "odd": body.get("odd")}.get(body["model"])
+            pieces = PIECES if odd is None else (*PIECES[:3], odd)
             text = "".join(f"data: {json.dumps(piece)}\n\n" for piece in pieces) + "data: [DONE]\n\n"
             self._send(200, text.encode())
         else:
@@ -119,6 +119,30 @@ def test_a_refusal_tells_the_models_own_words(served: tuple[int, list[dict[str, 
     with pytest.raises(JobError) as caught:
         chat(Endpoint("127.0.0.1", served[0], "unknown"), {}, lambda _: None)
     assert caught.value.why == "no such model"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"choices": {"delta": 1}},
+        {"choices": "text"},
+        {"choices": [None]},
+        {"choices": [{"delta": "text"}]},
+        {"choices": [{"delta": {"content": 7}}]},
+        {"choices": [{"delta": {"reasoning": [1]}}]},
+    ],
+)
+def test_what_is_no_chat_endpoint_is_told(
+    served: tuple[int, list[dict[str, Any]]], odd: dict[str, Any]
+) -> None:
+    with pytest.raises(JobError, match="no chat endpoint") as caught:
+        chat(Endpoint("127.0.0.1", served[0], "odd"), {"odd": odd}, lambda _: None)
+    assert json.dumps(odd) in caught.value.why
+
+
+def test_counts_that_are_none_are_left_out(served: tuple[int, list[dict[str, Any]]]) -> None:
+    odd = {"choices": [], "usage": [3, 2]}
+    assert chat(Endpoint("127.0.0.1", served[0], "odd"), {"odd": odd}, lambda _: None).usage == ()
 
 
 def test_a_model_that_breaks_while_it_answers_is_a_failure(served: tuple[int, list[dict[str, Any]]]) -> None:
