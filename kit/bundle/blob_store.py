@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from kit.bundle.digest import Hasher, blob_of, read_file, wrong_bytes
 from kit.bundle.known_files import KnownFiles
+from kit.bundle.write_behind import WriteBehind
 from kit.errors import TransferError, UnfitError
 
 if TYPE_CHECKING:
@@ -134,12 +135,14 @@ class BlobStore:
 def _fill(descriptor: int, chunks: Iterable[bytes], path: Path, expected: Blob | None) -> Blob:
     hasher = Hasher()
     with os.fdopen(descriptor, "wb", buffering=0) as file:
+        behind = WriteBehind(file.fileno())
         for chunk in chunks:
             hasher.update(chunk)
             if expected is not None and hasher.size > expected.size:
                 break
             with writing(path):
                 _write_all(file.fileno(), chunk)
+            behind.wrote(hasher.size)
         with writing(path):
             os.fsync(file.fileno())
     if expected is not None and hasher.blob != expected:

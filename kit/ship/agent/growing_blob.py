@@ -14,6 +14,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from kit.bundle.blob_store import writing
+from kit.bundle.write_behind import WriteBehind
 from kit.errors import TransferError, VerificationError
 from kit.ship.framed import ranges_of
 
@@ -43,6 +44,7 @@ class GrowingBlob:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             if os.fstat(self._file).st_size > framed.blob.size:
                 os.ftruncate(self._file, framed.blob.size)
+        self._behind = WriteBehind(self._file)
 
     def close(self) -> None:
         """Close the file."""
@@ -151,6 +153,7 @@ class GrowingBlob:
             for piece in self._pieces(*self.framed.extent(self._hashed, self._hashed + 1)):
                 self._hash.update(piece)
             self._hashed += 1
+            self._behind.wrote(self.framed.offsets[self._hashed])
 
     def is_right(self) -> bool:
         """Tell whether all of it has the blob's sha256; drop the frames that are bad when it has not.
