@@ -145,12 +145,18 @@ def event_of(line: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def _text(part: object) -> str:
+    if part is None or isinstance(part, str):
+        return part or ""
+    raise TypeError
+
+
 def _piece(event: dict[str, Any], endpoint: Endpoint) -> tuple[str, str]:
     try:
         delta = (event.get("choices") or [{}])[0].get("delta") or {}
         # Older engines call it reasoning_content, newer ones reasoning.
-        said, thought = delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning")
-        return "".join(said or ""), "".join(thought or "")
+        thought = delta.get("reasoning_content") or delta.get("reasoning")
+        return _text(delta.get("content")), _text(thought)
     except (AttributeError, LookupError, TypeError) as error:
         why = f"it sent {json.dumps(event)[:_SHOWN]}"
         raise JobError("what answers is no chat endpoint", where=endpoint.url, why=why) from error

@@ -1,8 +1,8 @@
 """Keeping the processors from sleeping while something is measured.
 
-A virtual machine's processor that has nothing to do is given back, and takes long to return: what
-hands pieces from one process to the next, as engines and pipes do, spends a third of its time on
-that, more when the machine below is busy. Linux's SCHED_IDLE gives way to anything else at once.
+A virtual machine's processor that has nothing to do is given back, and takes long to return, the
+longer the busier the machine below is; engines and pipes, which hand pieces from one process to the
+next, wait for that time and again. Linux's SCHED_IDLE gives way to anything else at once.
 """
 
 from __future__ import annotations

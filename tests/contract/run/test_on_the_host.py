@@ -129,6 +129,8 @@ def test_a_refusal_tells_the_models_own_words(served: tuple[int, list[dict[str, 
         {"choices": [None]},
         {"choices": [{"delta": "text"}]},
         {"choices": [{"delta": {"content": 7}}]},
+        {"choices": [{"delta": {"content": {"text": "kit"}}}]},
+        {"choices": [{"delta": {"content": ["kit"]}}]},
         {"choices": [{"delta": {"reasoning": [1]}}]},
     ],
 )

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from kit.bundle import write_behind
+from kit.bundle.blob_store import BlobStore
+from kit.bundle.digest import blob_of
 from kit.bundle.write_behind import STEP, WriteBehind
 
 
@@ -18,9 +20,12 @@ def test_the_kernel_is_told_of_each_stretch_once(monkeypatch: pytest.MonkeyPatch
     assert told == [(7, 0, STEP + 5, 2), (7, STEP + 5, 2 * STEP - 5, 2)]
 
 
-def test_where_there_is_no_such_call_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_is_no_such_call_a_file_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(write_behind, "_sync_file_range", lambda: None)
-    WriteBehind(-1).wrote(STEP)
+    data = b"x" * (STEP + 1)
+    assert BlobStore(tmp_path).write([data]) == blob_of(data)
 
 
 def test_the_call_of_this_system_takes_a_file(tmp_path: Path) -> None:
