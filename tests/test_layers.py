@@ -172,13 +172,21 @@ def test_only_the_command_line_writes_to_the_terminal() -> None:
         assert not [call for call in calls if getattr(call.func, "id", "") == "print"], path
 
 
-STARTED = ("kit.cli.main", "kit.run.agent_verbs", "kit.ship.agent.verbs", "kit.ship.engine.docker_store")
-"""What the command line starts with, and what an agent needs on a host where nothing is to be changed."""
+AGENT = ("kit.cli.agent", "kit.run.agent_verbs", "kit.ship.agent.verbs", "kit.ship.engine.docker_store")
+"""What an agent needs on a host where nothing is to be changed."""
 
 
-@pytest.mark.parametrize("module", STARTED)
-def test_starting_loads_no_heavy_package(module: str) -> None:
+def loaded_with(module: str) -> set[str]:
     program = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    loaded = {name.split(".")[0] for name in done.stdout.split()}
-    assert not loaded & set(HEAVY)
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize("module", ["kit.cli.main", *AGENT])
+def test_starting_loads_no_heavy_package(module: str) -> None:
+    assert not loaded_with(module) & set(HEAVY)
+
+
+@pytest.mark.parametrize("module", AGENT)
+def test_an_agent_starts_without_the_command_line(module: str) -> None:
+    assert "typer" not in loaded_with(module)
