@@ -1,4 +1,4 @@
-"""`kit agent VERB`: what kit's own image does on a host. Hidden; spoken to over SSH by kit itself.
+"""`kit agent VERB`: what kit's own image does on a host. In no help; spoken to over SSH by kit itself.
 
 One JSON line on standard input is the request, bytes for the verb may follow. JSON lines come back:
 `{"event": …}` while it works, then one `{"result": …}` or `{"error": …}`.
@@ -6,24 +6,25 @@ One JSON line on standard input is the request, bytes for the verb may follow. J
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import io
 import json
 import os
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any, BinaryIO
-
-import typer
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kit.errors import ConfigError, KitError, TransferError
 from kit.ship.patient_input import patient
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Verb = Callable[[dict[str, Any], io.BufferedReader, Callable[[dict[str, Any]], None]], dict[str, Any]]
+
 REQUEST_LIMIT = 256 << 20
 """Most bytes of a request."""
-
-Verb = Callable[[dict[str, Any], io.BufferedReader, Callable[[dict[str, Any]], None]], dict[str, Any]]
 
 
 def find_verb(verb: str) -> Verb:
@@ -77,12 +78,14 @@ def answer(verb: str, root: str, stdin: io.BufferedReader, stdout: BinaryIO) -> 
     return 0
 
 
-def agent(
-    verb: str = typer.Argument(..., help="What to do."),
-    root: str = typer.Option(..., "--root", help="kit's folder on this host."),
-) -> None:
-    """Do one thing for a kit elsewhere (used by kit itself)."""
+def main(words: Sequence[str]) -> int:
+    """Do one thing for a kit elsewhere; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="kit agent", description="Do one thing for a kit elsewhere (used by kit itself)."
+    )
+    parser.add_argument("verb", help="what to do")
+    parser.add_argument("--root", required=True, help="kit's folder on this host")
+    asked = parser.parse_args(words)
     # What it makes here is the login user's alone, folders on the way to a file too.
     os.umask(0o077)
-    stdin = patient(sys.stdin.fileno())
-    raise typer.Exit(answer(verb, root, stdin, sys.stdout.buffer))
+    return answer(asked.verb, asked.root, patient(sys.stdin.fileno()), sys.stdout.buffer)

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from kit.cli import (
-    agent,
     benching,
     crossing,
     curves,
@@ -96,13 +95,7 @@ def make_app() -> typer.Typer:
     for command, example in COMMANDS:
         app.command(epilog=f"Example: {example}")(command)
     app.add_typer(dataset.make_app(), name="dataset")
-    app.command("agent", hidden=True)(agent.agent)
     return app
 
 
 app = make_app()
-
-
-def main() -> None:
-    """Run the command line that this process was started with."""
-    app()

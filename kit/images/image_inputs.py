@@ -111,7 +111,7 @@ def own_package() -> tuple[ContextPart, ...]:
     place = f"layers/engine/{SITE}"
     # locks and stand-ins serve builds only; the rest is what a checkout's bundles hold after use
     leave_out = ("__pycache__", "*.lock", "stand-ins", "bundle", ".kit", "model", "collected", "bundle.tar")
-    script = "#!/opt/kit/bin/python\nimport sys\nfrom kit.cli.main import main\nsys.exit(main())\n"
+    script = "#!/opt/kit/bin/python\nimport sys\nfrom kit.__main__ import main\nsys.exit(main())\n"
     metadata = (
         f"Metadata-Version: 2.4\nName: airgap-kit\nVersion: {__version__}\nLicense-Expression: Apache-2.0\n"
     )

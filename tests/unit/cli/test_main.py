@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 import kit
+from kit.__main__ import main
 from kit.cli.group import KitGroup
 from kit.cli.main import COMMANDS, app
 from kit.errors import (
@@ -71,9 +73,15 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     assert "--json" in found.stdout
 
 
-def test_the_agent_is_there_and_hidden() -> None:
+def test_the_agent_is_there_and_in_no_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "agent" not in run("--help").stdout
-    assert run("agent", "--help").exit_code == 0
+    monkeypatch.setattr(sys, "argv", ["kit", "agent", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert "--root" in capsys.readouterr().out
 
 
 def test_the_version_is_shown() -> None:
