@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from prove import ProofError, expected, prove_command, prove_imports, prove_requirements, prove_versions
 
@@ -34,6 +35,8 @@ def main() -> None:
     prove_requirements(tuple(facts["dropped"]))
     prove_imports("torch", *LLAMAFACTORY, *TRAINING)
     prove_command("llamafactory-cli", "version")
+    if facts["stack"] == "cpu":
+        prove_command(sys.executable, str(Path(__file__).with_name("smoke_exit.py")))
     print(f"train {facts['stack']}: proven, {len(facts['packages'])} packages")
 
 
