@@ -1,18 +1,28 @@
-"""The image that a build starts from: pulled by digest, or made here out of Debian's packages."""
+"""The image that a build starts from: pulled by digest, or made here out of Debian's packages.
+
+A root can be two layers, the lower one that of kit's own image: hosts have it before anything else comes.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from kit.bundle.byte_stream import byte_stream
 from kit.errors import ConfigError
+from kit.images.added_files import write_added
+from kit.images.context import TextFile, Tree, write_context
+from kit.images.docker_engine import BuildRequest
 from kit.images.stacks import Base, Debootstrap
 from kit.project.image_reference import mirrored, parse_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from kit.images.debootstrap_root import RootMaker
     from kit.images.docker_engine import Engine
@@ -20,7 +30,7 @@ if TYPE_CHECKING:
     from kit.progress import Progress
     from kit.project.model import Mirrors
 
-_FORM = 3  # counts up when roots are made in another way
+_FORM = 4  # counts up when roots are made in another way
 ROOT_LABEL = "kit.root"
 """Tells what a root made here was made from."""
 
@@ -70,10 +80,24 @@ def _ensure_root(
     tag = base_tag(spec)
     if engine.find_image(ROOT_LABEL, digest):
         return tag
+    lower = spec.beneath and _ensure_root(spec.beneath, apt_mirror, engine, roots, progress)
     task = f"making the root of {spec.reference}"
     progress.start(task)
-    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    changes = (f"ENV PATH={path}", f"LABEL {ROOT_LABEL}={digest}", 'CMD ["/bin/sh"]')
-    engine.import_root(roots.make(spec, apt_mirror), tag, changes)
+    root = roots.make(spec, apt_mirror)
+    if lower:
+        _build_over(lower, root, tag, digest, engine)
+    else:
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        engine.import_root(root, tag, (f"ENV PATH={path}", f"LABEL {ROOT_LABEL}={digest}", 'CMD ["/bin/sh"]'))
     progress.finish(task)
     return tag
+
+
+def _build_over(lower: str, root: Iterator[bytes], tag: str, digest: str, engine: Engine) -> None:
+    """Build the image of two layers: `lower`, and what the root has beyond it."""
+    dockerfile = f"FROM {lower}\nADD layer/added.tar /\nLABEL {ROOT_LABEL}={digest}\n"
+    with TemporaryDirectory(prefix="kit-root-") as folder:
+        with (Path(folder) / "added.tar").open("wb") as layer, engine.exported(lower) as beneath:
+            write_added(byte_stream(root), beneath, layer)
+        parts = (TextFile("Dockerfile", dockerfile), Tree("layer", Path(folder)))
+        engine.build(BuildRequest("Dockerfile", tag), partial(write_context, parts), lambda _: None)

@@ -32,6 +32,18 @@ _LEFT_OUT = (
     "./usr/lib/*/libpython3*.a",
     "./usr/lib/python3*/config-*/libpython3*.a",
 )
+# What a bare root goes without, too. Licences and dpkg's list stay: bills of materials are made of them.
+_NOT_BARE = (
+    *("./usr/bin/perl*", "./usr/lib/*/perl-base*", "./usr/share/perl*"),
+    *("./usr/bin/apt*", "./usr/lib/apt", "./usr/lib/*/libapt-*", "./var/lib/dpkg/info/*"),
+    *("./usr/lib/*/gconv", "./usr/share/zoneinfo", "./usr/lib/*/security", "./usr/lib/systemd"),
+    *(
+        "./usr/share/bash-completion",
+        "./usr/share/lintian",
+        "./usr/lib/python3*/test",
+        "./usr/lib/python3*/pydoc_data",
+    ),
+)
 
 
 class RootMaker(Protocol):
@@ -54,9 +66,9 @@ def debootstrap_argv(spec: Debootstrap, folder: str, apt_mirror: str | None) -> 
     )
 
 
-def tar_argv(folder: str) -> tuple[str, ...]:
+def tar_argv(folder: str, *, bare: bool = False) -> tuple[str, ...]:
     """Return the command that prints the root as a tar."""
-    leave_out = (f"--exclude={pattern}" for pattern in _LEFT_OUT)
+    leave_out = (f"--exclude={pattern}" for pattern in (*_LEFT_OUT, *(_NOT_BARE if bare else ())))
     return ("tar", "--create", "--sort=name", "--numeric-owner", "--directory", folder, *leave_out, ".")
 
 
@@ -73,7 +85,9 @@ class DebootstrapRoot:
             if (Path(folder) / "usr" / "bin" / "python3").is_symlink():
                 keep = (data_folder("images") / "keep_bytecode.py").read_bytes()
                 _run((*as_root, "chroot", folder, "python3", "-", "/usr/lib/python3"), spec, keep)
-            with subprocess.Popen((*as_root, *tar_argv(folder)), stdout=subprocess.PIPE) as tar:
+            with subprocess.Popen(
+                (*as_root, *tar_argv(folder, bare=spec.bare)), stdout=subprocess.PIPE
+            ) as tar:
                 assert tar.stdout is not None  # noqa: S101
                 while chunk := tar.stdout.read(_CHUNK_BYTES):
                     yield chunk

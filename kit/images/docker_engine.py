@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +20,8 @@ from kit.errors import EngineError, TransferError
 from kit.images.context import MTIME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
 _LAST_LINES = 30
 
@@ -47,6 +49,9 @@ class Engine(Protocol):
 
     def import_root(self, chunks: Iterable[bytes], tag: str, changes: tuple[str, ...]) -> str:
         """Make an image of one layer out of a root file system's tar and return its ID."""
+
+    def exported(self, tag: str) -> AbstractContextManager[IO[bytes]]:
+        """Give the tar of an image's file system, all layers in one."""
 
     def pull(self, reference: str, tag: str) -> str:
         """Pull an image by digest, give it a tag, and return its ID. Raises TransferError."""
@@ -84,6 +89,20 @@ class DockerCommand:
 
         argv = ("import", *(word for change in changes for word in ("--change", change)), "-", tag)
         return self._feed(argv, write, lambda _: None)
+
+    @contextmanager
+    def exported(self, tag: str) -> Iterator[IO[bytes]]:
+        """Give the tar of an image's file system, all layers in one; its container never runs."""
+        container = self._run("create", tag)
+        try:
+            argv = ("export", container)
+            with subprocess.Popen(("docker", *argv), stdout=subprocess.PIPE) as process:
+                assert process.stdout is not None  # noqa: S101
+                yield process.stdout
+            if process.returncode:
+                raise _failed(argv, ())
+        finally:
+            self._run("rm", container)
 
     def pull(self, reference: str, tag: str) -> str:
         """Pull an image by digest, give it a tag, and return its ID. Raises TransferError."""

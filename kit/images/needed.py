@@ -85,7 +85,8 @@ def _needed_by_image(image: ImageLock, stack: Stack, packages_digest: str) -> Ne
 
 def _bases(rule: BuiltImage, image: ImageLock) -> tuple[Base, ...]:
     base = pinned_base(rule.base, image.base_digest)
-    return (base,) if rule.devel is None else (base, rule.devel)
+    beneath = base.beneath if isinstance(base, Debootstrap) else None
+    return tuple(found for found in (base, beneath, rule.devel) if found)
 
 
 @dataclass(frozen=True, slots=True)

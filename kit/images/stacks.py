@@ -19,6 +19,15 @@ class Debootstrap:
     packages: tuple[str, ...]
     archive: str | None = None
     """Digest of the suite's Release file, `sha256:…`; None until it is asked for online."""
+    bare: bool = False
+    """Without apt, perl, time zones and encodings: Python works in it, and nothing is ever installed."""
+    over: tuple[str, ...] = ()
+    """Those of the packages that a bare root is made of, which is the layer beneath this one."""
+
+    @property
+    def beneath(self) -> Debootstrap | None:
+        """The root beneath this one."""
+        return Debootstrap(self.suite, self.over, self.archive, bare=True) if self.over else None
 
     @property
     def reference(self) -> str:
@@ -160,8 +169,12 @@ def _pulled(value: Any, key: str) -> PulledImage:
 
 def _root(value: Any, key: str) -> Base:
     if isinstance(value, dict) and "debootstrap" in value:
-        value = _take(value, key, needs=("debootstrap", "include"))
-        return Debootstrap(str(value["debootstrap"]), _texts(value["include"], f"{key}.include"))
+        value = _take(value, key, needs=("debootstrap", "include"), may=("bare", "over"))
+        packages = _texts(value["include"], f"{key}.include")
+        over = _texts(value.get("over", []), f"{key}.over")
+        if not set(over) <= set(packages):
+            _refuse(f"{key}.over", "packages of include are needed")
+        return Debootstrap(str(value["debootstrap"]), packages, bare=bool(value.get("bare")), over=over)
     return _pulled(value, key)
 
 

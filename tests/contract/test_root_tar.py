@@ -26,6 +26,27 @@ LEFT_OUT = (
     "etc/hostname",
     "tmp/x",
 )
+BARE = (
+    "usr/bin/perl",
+    "usr/lib/x86_64-linux-gnu/perl-base/strict.pm",
+    "usr/share/zoneinfo/UTC",
+    "var/lib/dpkg/info/bash.list",
+)
+
+
+def _tar(folder: Path, names: tuple[str, ...], *, bare: bool) -> set[str]:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x", encoding="utf-8")
+    data = subprocess.run(tar_argv(str(folder), bare=bare), capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return {member.name.removeprefix("./") for member in tar if not member.isdir()}
+
+
+def test_a_bare_root_cannot_install_and_says_what_is_installed(tmp_path: Path) -> None:
+    assert _tar(tmp_path, (*BARE, *KEPT), bare=True) == set(KEPT)
+    assert _tar(tmp_path, (), bare=False) == {*BARE, *KEPT}
 
 
 def test_licences_stay_and_what_nobody_reads_goes(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from kit.images.uv_command import UvCommand
 
 DIGEST = "sha256:" + "ab" * 32
+NOTHING = bytes(1024)
+"""A tar without members."""
 
 
 @dataclass
@@ -29,6 +32,11 @@ class FakeEngine:
     builds: list[tuple[BuildRequest, tuple[str, ...]]] = field(default_factory=list)
     imported: list[tuple[bytes, str, tuple[str, ...]]] = field(default_factory=list)
     pulled: list[tuple[str, str]] = field(default_factory=list)
+    exports: list[str] = field(default_factory=list)
+    bases: list[tuple[BuildRequest, bytes]] = field(default_factory=list)
+    """Builds of roots in two layers, each with its context."""
+    holds: bytes = NOTHING
+    """The tar of every image's file system."""
     broken: bool = False
 
     def find_image(self, label: str, value: str) -> str | None:
@@ -44,6 +52,9 @@ class FakeEngine:
             raise EngineError("docker build failed")
         sink = BytesIO()
         context(sink)
+        if "INPUTS" not in dict(request.args):
+            self.bases.append((request, sink.getvalue()))
+            return "sha256:base"
         with tarfile.open(fileobj=BytesIO(sink.getvalue())) as tar:
             self.builds.append((request, tuple(tar.getnames())))
         on_line("Step 1/1 : FROM x")
@@ -54,6 +65,11 @@ class FakeEngine:
     def import_root(self, chunks: Iterable[bytes], tag: str, changes: tuple[str, ...]) -> str:
         self.imported.append((b"".join(chunks), tag, changes))
         return "sha256:root"
+
+    @contextmanager
+    def exported(self, tag: str) -> Iterator[IO[bytes]]:
+        self.exports.append(tag)
+        yield BytesIO(self.holds)
 
     def pull(self, reference: str, tag: str) -> str:
         self.pulled.append((reference, tag))
@@ -132,8 +148,9 @@ class FakeArchives:
 class FakeRoots:
     """Makes a root of one chunk."""
 
+    root: bytes = NOTHING
     made: list[tuple[Debootstrap, str | None]] = field(default_factory=list)
 
     def make(self, spec: Debootstrap, apt_mirror: str | None) -> Iterator[bytes]:
         self.made.append((spec, apt_mirror))
-        yield b"root"
+        yield self.root

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import io
+import tarfile
+from dataclasses import replace
+
 import pytest
 
 from kit.errors import ConfigError
@@ -9,6 +13,7 @@ from kit.images.stacks import Debootstrap, PulledImage
 from kit.progress import NoProgress
 from kit.project.image_reference import mirrored
 from kit.project.model import Mirrors
+from tests.unit.bundle.fake_engine import tar_of
 from tests.unit.images.fakes import DIGEST, FakeEngine, FakeRoots
 
 ROOT = Debootstrap("bookworm", ("gcc", "python3"))
@@ -51,7 +56,7 @@ def test_a_pulled_base_gets_a_tag_that_every_builder_finds() -> None:
 
 
 def test_a_root_is_made_with_the_mirror_and_imported_under_its_label() -> None:
-    engine, roots = FakeEngine(), FakeRoots()
+    engine, roots = FakeEngine(), FakeRoots(b"root")
     tag = ensure_base(ROOT, Mirrors(apt="http://mirror.lan/debian"), engine, roots, NoProgress())
     assert roots.made == [(ROOT, "http://mirror.lan/debian")]
     ((data, imported_tag, changes),) = engine.imported
@@ -68,6 +73,45 @@ def test_a_root_that_the_engine_has_is_not_made_again() -> None:
 
 def test_another_list_of_packages_is_another_root() -> None:
     assert root_digest(ROOT) != root_digest(Debootstrap("bookworm", ("python3",)))
+
+
+def test_a_root_over_another_is_built_from_what_it_adds() -> None:
+    spec = replace(ROOT, over=("python3",))
+    assert spec.beneath is not None
+    holds, root = tar_of({"bin/sh": b"sh"}), tar_of({"bin/sh": b"sh", "bin/gcc": b"gcc"})
+    engine, roots = FakeEngine(holds=holds), FakeRoots(root)
+    tag = ensure_base(spec, Mirrors(), engine, roots, NoProgress())
+    assert [made for made, _ in roots.made] == [spec.beneath, spec]
+    ((_, lower, _),) = engine.imported
+    assert engine.exports == [lower]
+    ((request, data),) = engine.bases
+    assert request.tag == tag
+    with tarfile.open(fileobj=io.BytesIO(data)) as context:
+        dockerfile = context.extractfile("Dockerfile")
+        added = context.extractfile("layer/added.tar")
+        assert dockerfile is not None
+        assert added is not None
+        assert dockerfile.read().decode().splitlines() == [
+            f"FROM {lower}",
+            "ADD layer/added.tar /",
+            f"LABEL kit.root={root_digest(spec)}",
+        ]
+        with tarfile.open(fileobj=io.BytesIO(added.read())) as layer:
+            assert layer.getnames() == ["bin/gcc"]
+
+
+def test_a_lower_root_that_the_engine_has_is_not_made_again() -> None:
+    spec = replace(ROOT, over=("python3",))
+    assert spec.beneath is not None
+    empty = tar_of({})
+    engine = FakeEngine({("kit.root", root_digest(spec.beneath)): "sha256:lower"}, holds=empty)
+    roots = FakeRoots(empty)
+    ensure_base(spec, Mirrors(), engine, roots, NoProgress())
+    assert [made for made, _ in roots.made] == [spec]
+
+
+def test_a_root_in_two_layers_is_another_one_than_the_same_in_one() -> None:
+    assert root_digest(replace(ROOT, over=("python3",))) != root_digest(ROOT)
 
 
 def test_debootstrap_uses_its_own_mirror_unless_told() -> None:

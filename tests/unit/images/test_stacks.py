@@ -82,6 +82,11 @@ def test_unknown_stack_is_refused() -> None:
             "stacks.cpu.images.train.drop: a list of texts",
         ),
         (("stacks", "cpu", "images", "train", "base"), "debian", "stacks.cpu.images.train.base: a mapping"),
+        (
+            ("stacks", "cpu", "images", "train", "base", "over"),
+            ["haproxy"],
+            "stacks.cpu.images.train.base.over: packages of include",
+        ),
         (("stacks", "cpu", "torch"), "cpu", "stacks.cpu.torch: unknown key"),
         (("stacks", "cpu", "images", "data", "pull"), {}, "stacks.cpu.images.data.pull.image: missing"),
     ],
