@@ -22,7 +22,8 @@ machine with sshd and a Docker engine ({engine}), so both ends share its {proces
 ({model_name}). {counts} Every way finds what it reads in
 memory, a host without images, kit's own too unless it is said otherwise, and no files of another way; what
 was written before is on the disk. Where images are loaded nothing is deleted in between: for minutes ext4
-goes past the inodes of deleted files, one by one, for each that it makes. The virtual machine's processors,
+goes past the inodes of deleted files, one by one, for each that it makes. What former ways left is taken
+out of memory, which is full after some of them and then slow to give. The virtual machine's processors,
 which take long to wake, are kept from sleeping by processes that give way to any other. ssh and scp use
 aes128-gcm. A kit time is that of the whole command, Python's start included; bytes on the wire are what the
 network interface counted. Measured on {date}; the load was {load} when the cases began, and whatever else

@@ -26,6 +26,7 @@ from tests.e2e.ship_stage import ROOT, build_kit_image, busybox_image, make_tree
 from tests.lab import Lab, environment, online_engine
 from tests.lab.host_shell import HostShell
 from tests.lab.names import MACHINE_LINK
+from tests.lab.state import lab_folders
 
 CIPHER = "aes128-gcm@openssh.com"
 """What ssh and scp are told: the fastest that they have on processors with AES instructions."""
@@ -85,6 +86,8 @@ class Scene:
     kit_image: str
     shells: dict[str, HostShell]
     packed: dict[str, Path] = field(default_factory=dict)
+    out_of_memory: set[Path] = field(default_factory=set)
+    """Folders aside whose files the kernel was told to drop."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -133,7 +136,8 @@ class Scene:
         """Give a host an engine that never had an image, or kit's own alone; all is on the disk.
 
         Nothing is deleted: for minutes ext4 goes past the inodes of deleted files, one by one, for each file
-        that it makes, and the next to unpack an image would pay for that. What was there lies aside.
+        that it makes, and the next to unpack an image would pay for that. What was there lies aside, and is
+        taken out of memory: once that is full, the kernel works for each page that the next one needs.
         """
         shell = self.shells[host]
         if with_kit:
@@ -145,6 +149,9 @@ class Scene:
         if with_kit:
             shell.say(_TAKE_KIT)
         shell.say("sync")
+        for folder in set(lab_folders().host(host).glob("*/.aside.*/")) - self.out_of_memory:
+            _take_out_of_memory(folder)
+            self.out_of_memory.add(folder)
 
     def forget(self, bundle: Path, *hosts: str) -> None:
         """Take a bundle's models and datasets, and the other ways' files, away from these hosts."""
@@ -193,6 +200,14 @@ class Scene:
         """Remove a packed bundle."""
         self.packed.pop(name, None)
         shutil.rmtree(self.folder / name, ignore_errors=True)
+
+
+def _take_out_of_memory(folder: Path) -> None:
+    for place, _, names in os.walk(folder):
+        for path in (Path(place, name) for name in names):
+            if path.is_file() and not path.is_symlink():
+                with path.open("rb") as file:
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def noise_trees(folder: Path, sizes: dict[str, int], seed: int) -> tuple[LocalTree, LocalTree]:
