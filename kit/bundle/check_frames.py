@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from kit.bundle.byte_stream import ChunkReader
 from kit.bundle.compress_layers import plain_frame, plain_layer
 from kit.bundle.digest import Hasher, wrong_bytes
 from kit.bundle.frame_index import Frame, parse_index, parse_piece_index
 from kit.bundle.layer_law import check_layer_tar
 from kit.bundle.manifest import Blob, Layer
 from kit.bundle.ordered_work import in_order
+from kit.byte_stream import ChunkReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from kit.bundle.byte_stream import byte_stream
 from kit.bundle.cut_frames import cut_tar
 from kit.bundle.digest import CHUNK, Hasher, verified, wrong_bytes
 from kit.bundle.frame_index import Frame, dump_index
 from kit.bundle.manifest import Blob, Layer
 from kit.bundle.ordered_work import in_order
+from kit.byte_stream import byte_stream
 from kit.errors import VerificationError
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kit.bundle.byte_stream import byte_stream
 from kit.bundle.digest import CHUNK, blob_of
 from kit.bundle.oci_layout import config_diff_ids
+from kit.byte_stream import byte_stream
 from kit.errors import EngineError, VerificationError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kit.bundle.byte_stream import ChunkReader
 from kit.bundle.tar_form import BLOCK, padded
+from kit.byte_stream import ChunkReader
 
 ZERO_BLOCK = bytes(BLOCK)
 EXTENSIONS = frozenset(b"xgLK")

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from kit.bundle.byte_stream import byte_stream
+from kit.byte_stream import byte_stream
 from kit.errors import ConfigError
 from kit.images.added_files import write_added
 from kit.images.context import TextFile, Tree, write_context

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from kit.bundle.byte_stream import byte_stream
 from kit.bundle.compress_layers import plain_layer
 from kit.bundle.digest import CHUNK, read_file, sha256_of_file
 from kit.bundle.manifest import Image, Layer
@@ -18,6 +17,7 @@ from kit.bundle.source import BundleSource
 from kit.bundle.tar_form import END, padded, tar_header
 from kit.bundle.tar_walk import CHECKSUM, SIZE, Head, TarWalk, checksum
 from kit.bundle.watch_layer import member_of
+from kit.byte_stream import byte_stream
 
 TAG = "kit-bench:one-package-changed"
 

@@ -39,8 +39,9 @@ rm -rf {ROOT} {ELSEWHERE}; install -d -o {USER} {ELSEWHERE}
 docker ps -aq | xargs -r docker rm -f; docker images -aq | sort -u | xargs -r docker rmi -f
 test -z "$(docker images -aq)" && sync
 """
+_ENGINE = "/var/lib/docker /var/lib/containerd"
 _ASIDE = f"""
-for place in /var/lib/docker /var/lib/containerd /aisys; do
+for place in $PLACES; do
   aside=$(mktemp -d "$place/.aside.XXXXXX") || exit 1
   find "$place" -mindepth 1 -maxdepth 1 ! -name '.aside.*' -exec mv -t "$aside" {{}} +
 done
@@ -132,8 +133,10 @@ class Scene:
         for host in hosts:
             self.shells[host].say(_EMPTY)
 
-    def renew(self, host: str, *, with_kit: bool = False) -> None:
+    def renew(self, host: str, *, with_kit: bool = False, with_blobs: bool = False) -> None:
         """Give a host an engine that never had an image, or kit's own alone; all is on the disk.
+
+        kit's folder goes, too, unless it is `with_blobs`.
 
         Nothing is deleted: for minutes ext4 goes past the inodes of deleted files, one by one, for each file
         that it makes, and the next to unpack an image would pay for that. What was there lies aside, and is
@@ -144,7 +147,8 @@ class Scene:
             shell.say(_KEEP_KIT)
         shell.say("docker ps -aq | xargs -r docker rm -f")
         self.lab.engine_stop(host)
-        shell.say(_ASIDE)
+        places = _ENGINE if with_blobs else f"{_ENGINE} /aisys"
+        shell.say(f"PLACES='{places}'{_ASIDE}")
         self.lab.engine_start(host)
         if with_kit:
             shell.say(_TAKE_KIT)

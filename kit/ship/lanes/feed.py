@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from kit.bundle.byte_stream import ChunkReader
+from kit.byte_stream import ChunkReader
 from kit.errors import VerificationError
 from kit.ship.lanes.script import Record
 

@@ -54,6 +54,15 @@ def test_a_lock_needs_its_inputs_and_its_base() -> None:
     assert found.tags == {base_tag(base)}
 
 
+def test_a_root_over_another_needs_that_one_too_and_it_is_the_one_of_kits_image() -> None:
+    packages = read_packages(CPU.built_image("train"), CPU)
+    train = ImageLock("train", "x", DIGEST, "sha256:inputs", packages.digest)
+    beneath, whole = needed_by(lock(kit_image())), needed_by(lock(train))
+    assert beneath.roots < whole.roots
+    assert beneath.tags < whole.tags
+    assert len(whole.roots) == 2
+
+
 def test_a_lock_needs_the_pulled_base_that_it_pins() -> None:
     one = needed_by(lock(kit_image("cu126"), stack="cu126"))
     other = needed_by(lock(kit_image("cu126", base_digest="sha256:" + "cd" * 32), stack="cu126"))
