@@ -99,5 +99,7 @@ def _build_over(lower: str, root: Iterator[bytes], tag: str, digest: str, engine
     with TemporaryDirectory(prefix="kit-root-") as folder:
         with (Path(folder) / "added.tar").open("wb") as layer, engine.exported(lower) as beneath:
             write_added(byte_stream(root), beneath, layer)
+            for _ in root:  # to its end, past that of the tar: there its maker tells whether it is whole
+                pass
         parts = (TextFile("Dockerfile", dockerfile), Tree("layer", Path(folder)))
         engine.build(BuildRequest("Dockerfile", tag), partial(write_context, parts), lambda _: None)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
+_CHUNK_BYTES = 1 << 20
 _LAST_LINES = 30
 
 
@@ -99,6 +100,8 @@ class DockerCommand:
             with subprocess.Popen(("docker", *argv), stdout=subprocess.PIPE) as process:
                 assert process.stdout is not None  # noqa: S101
                 yield process.stdout
+                while process.stdout.read(_CHUNK_BYTES):  # what may follow the end of the tar
+                    pass
             if process.returncode:
                 raise _failed(argv, ())
         finally:

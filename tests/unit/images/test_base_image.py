@@ -3,10 +3,11 @@ from __future__ import annotations
 import io
 import tarfile
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from kit.errors import ConfigError
+from kit.errors import ConfigError, TransferError
 from kit.images.base_image import by_digest, ensure_base, root_digest
 from kit.images.debootstrap_root import debootstrap_argv, tar_argv
 from kit.images.stacks import Debootstrap, PulledImage
@@ -15,6 +16,9 @@ from kit.project.image_reference import mirrored
 from kit.project.model import Mirrors
 from tests.unit.bundle.fake_engine import tar_of
 from tests.unit.images.fakes import DIGEST, FakeEngine, FakeRoots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Debootstrap("bookworm", ("gcc", "python3"))
 
@@ -98,6 +102,20 @@ def test_a_root_over_another_is_built_from_what_it_adds() -> None:
         ]
         with tarfile.open(fileobj=io.BytesIO(added.read())) as layer:
             assert layer.getnames() == ["bin/gcc"]
+
+
+def test_a_root_that_turns_out_not_to_be_whole_is_built_into_nothing() -> None:
+    class Broken(FakeRoots):
+        def make(self, spec: Debootstrap, apt_mirror: str | None) -> Iterator[bytes]:
+            self.made.append((spec, apt_mirror))
+            yield tar_of({})
+            if spec.over:
+                raise TransferError("the new root cannot be read")
+
+    engine = FakeEngine()
+    with pytest.raises(TransferError, match="cannot be read"):
+        ensure_base(replace(ROOT, over=("python3",)), Mirrors(), engine, Broken(), NoProgress())
+    assert engine.bases == []
 
 
 def test_a_lower_root_that_the_engine_has_is_not_made_again() -> None:
