@@ -187,11 +187,16 @@ def _connection(config: paramiko.SSHConfig, words: str, through: tuple[str, ...]
 
 
 def _gateways(jump: str | None, through: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what ProxyJump names; nothing where `Host *` would send a gateway through itself. Pure."""
+    """Return what ProxyJump names; nothing where `Host *` would send a gateway through itself. Pure.
+
+    Raises ValueError for a gateway without a name.
+    """
     if jump is None or jump.strip().lower() == "none":
         return ()
     hops = tuple(hop.strip().removeprefix("ssh://").rstrip("/") for hop in jump.split(","))
     names = {fabric.connection.derive_shorthand(hop)["host"] for hop in hops}
+    if not all(names):
+        raise ValueError(f"ProxyJump {jump} names no host")
     return () if names & set(through) else hops
 
 

@@ -41,6 +41,7 @@ line = st.builds(
 @example(["UserKnownHostsFile \0\n"])
 @example(["Match host\n"])
 @example(["Host *\n", "ProxyJump node,other\n"])
+@example(["ProxyJump :22\n"])
 def test_every_configuration_gives_hops_or_a_config_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
 ) -> None:
