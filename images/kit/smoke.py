@@ -21,7 +21,6 @@ PACKAGES = (
     "yaml",
     "zstandard",
 )
-NOT_MODULES = ("kit.__main__",)
 
 
 def main() -> None:
@@ -29,7 +28,7 @@ def main() -> None:
     facts = expected()
     prove_versions(facts["packages"], ("airgap-kit",))
     modules = [module.name for module in pkgutil.walk_packages(kit.__path__, "kit.")]
-    prove_imports(*PACKAGES, *(name for name in modules if name not in NOT_MODULES))
+    prove_imports(*PACKAGES, *modules)
     prove_command("kit", "--help")
     print(f"kit {facts['stack']}: proven, {len(modules)} modules, {len(facts['packages'])} packages")
 

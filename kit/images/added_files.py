@@ -21,20 +21,17 @@ class _Seen(NamedTuple):
     """The sha256 of a file, what a symbolic link leads to, a device's numbers."""
 
 
-def write_added(whole: IO[bytes], beneath: IO[bytes], sink: IO[bytes]) -> int:
-    """Write the tar of what the root `whole` has beyond `beneath`, or otherwise; return how many members.
+def write_added(whole: IO[bytes], beneath: IO[bytes], sink: IO[bytes]) -> None:
+    """Write the tar of what the root `whole` has beyond `beneath`, or otherwise.
 
     Both are tars and are read once, forward, `beneath` first; one file at a time is held in memory. A folder
     that is there already comes along only if its mode or owner is another. What `beneath` alone has stays.
     """
     there = {path: seen for path, seen, _, _ in _members(beneath)}
-    count = 0
     with tarfile.open(fileobj=sink, mode="w|", format=tarfile.PAX_FORMAT) as added:
         for path, seen, member, data in _members(whole):
             if there.get(path) != seen:
                 added.addfile(member, BytesIO(data))
-                count += 1
-    return count
 
 
 def _members(stream: IO[bytes]) -> Iterator[tuple[str, _Seen, tarfile.TarInfo, bytes]]:
