@@ -52,9 +52,12 @@ class StandHost:
         self.intake.fill(stand.content.pieces, has)
         self.relay = Relay(self.intake, blobs.values(), self.emit)
         self.events: list[dict[str, Any]] = []
+        self.joined = threading.Event()
+        """The chain knows what it gives, and what it lacks or that it lacks nothing."""
         self.released = threading.Event()
         self.fed = 0
         self.dead = False
+        self._heard: set[str] = set()
         self._said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
     def start(self) -> None:
@@ -62,10 +65,18 @@ class StandHost:
         for work in (self._listen, self._feed, self._tell_whole):
             threading.Thread(target=work, daemon=True).start()
 
+    def join(self) -> None:
+        """Start, and return when it stands in the chain: whoever starts now comes after it."""
+        self.start()
+        assert self.joined.wait(20), f"{self.name}: {self.events}"
+
     def emit(self, event: dict[str, Any]) -> None:
         self.events.append(event)
         if not self.dead:
             self.stand.chain.hear(self.name, event)
+            self._heard.add(event["event"])
+            if {"listening", "whole"} <= self._heard:
+                self.joined.set()
 
     def say(self, do: str, **more: Any) -> None:
         self._said.put({"do": do, **more})
@@ -92,6 +103,8 @@ class StandHost:
             if said["do"] == "join":
                 said["addresses"] = [self.listens_at]
             self.relay.handlers[said["do"]](said)
+            if said["do"] == "sources":
+                self.joined.set()
 
     def _feed(self) -> None:
         while not self.dead and not self.released.is_set():

@@ -63,8 +63,7 @@ def test_a_host_that_holds_everything_gives_it_without_the_sender() -> None:
     made = content(50)
     digest = next(iter(made.blobs))
     with Stand(made, ("a", "b")) as stand:
-        stand.add("a", has={digest: ((0, 50),)}).start()
-        time.sleep(0.2)
+        stand.add("a", has={digest: ((0, 50),)}).join()
         stand.add("b").start()
         stand.wait()
         assert stand.fed == 0
@@ -74,8 +73,7 @@ def test_a_host_that_holds_everything_gives_it_without_the_sender() -> None:
 def test_a_host_that_dies_on_the_way_is_passed_by(victim: int) -> None:
     with Stand(content(400), HOSTS, pause=0.003) as stand:
         for name in HOSTS:
-            stand.add(name).start()
-            time.sleep(0.1)
+            stand.add(name).join()
         host = stand.hosts[HOSTS[victim]]
         wait_for(host, 100)
         host.die()
@@ -98,8 +96,7 @@ def test_hosts_that_cannot_reach_each_other_are_fed_by_the_sender() -> None:
 
 def test_a_host_that_cannot_listen_still_gives() -> None:
     with Stand(content(60), ("a", "b")) as stand:
-        stand.add("a", listens_at="192.0.2.1").start()
-        time.sleep(0.3)
+        stand.add("a", listens_at="192.0.2.1").join()
         stand.add("b").start()
         stand.wait()
         assert stand.fed < 1.2 * stand.content.size
@@ -124,8 +121,7 @@ def test_wrong_bytes_are_taken_from_nobody_and_asked_of_another() -> None:
         liar.intake.frames[digest] = dict.fromkeys(range(40), b"")
         for number in range(40):
             liar.intake.frames[digest][number] = bytes(len(made.pieces[digest][number]))
-        liar.start()
-        time.sleep(0.2)
+        liar.join()
         honest = stand.add("b")
         honest.start()
         stand.wait("a")

@@ -6,6 +6,7 @@ all reach all, the sender gives each blob to one host at most.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -31,7 +32,7 @@ def members(draw: st.DrawFn) -> tuple[Member, ...]:
     for name in names:
         gives = draw(some_blobs)
         lacks = frozenset(blob for blob in gives if draw(st.booleans()))
-        found.append(Member(name, gives, lacks, draw(st.booleans())))
+        found.append(Member(name, gives, lacks, draw(st.booleans()), draw(st.booleans())))
     return tuple(found)
 
 
@@ -48,7 +49,7 @@ def test_everybody_gets_everything_from_one_who_has_it_in_the_end(
     fans: Counter[tuple[str, str]] = Counter()
     for member in order:
         got = [digest for blobs in sources[member.name].values() for digest in blobs]
-        assert sorted(got) == sorted(member.lacks)
+        assert sorted(got) == sorted(() if member.whole else member.lacks)
         for giver, blobs in sources[member.name].items():
             fans.update((giver, digest) for digest in blobs)
             assert giver == SENDER or (member.reachable and blobs <= by_name[giver].gives)
@@ -66,13 +67,22 @@ def _follow(
     sources: dict[str, dict[str, frozenset[str]]],
 ) -> None:
     seen = set()
-    while digest in member.lacks:
+    while digest in member.lacks and not member.whole:
         assert member.name not in seen, "a circle"
         seen.add(member.name)
         giver = next(name for name, blobs in sources[member.name].items() if digest in blobs)
         if giver == SENDER:
             return
         member = by_name[giver]
+
+
+@given(members(), st.data())
+def test_hosts_that_get_whole_move_nobody(order: tuple[Member, ...], data: st.DataObject) -> None:
+    order = tuple(replace(member, reachable=True, whole=False) for member in order)
+    before = sources_of(order, frozenset())
+    whole = data.draw(st.sets(st.sampled_from([member.name for member in order]))) if order else set()
+    after = sources_of(tuple(replace(m, whole=m.name in whole) for m in order), frozenset())
+    assert after == {name: {} if name in whole else givers for name, givers in before.items()}
 
 
 @given(members())

@@ -1,6 +1,6 @@
 """The sender's side of a chain: who has joined it, who gets what from whom, and what happens when one fails.
 
-Each host's agent says what it can give and what it lacks; `chain_links` decides; agents and lanes are
+Each host's agent says what it can give and what it lacks; `links` decides; agents and lanes are
 told what has changed. A host that dies, or that others cannot reach, is passed by; one that is slow
 goes to the end. Agents stay until every host has all it needs, or has failed.
 """
@@ -49,7 +49,8 @@ class _Host:
     heard: float
     port: int | None = None
     gives: frozenset[str] = frozenset()
-    lacks: frozenset[str] | None = None
+    lacks: frozenset[str] = frozenset()
+    """Blobs of which it lacked frames at any time since it came."""
     whole: bool = False
     sources: dict[str, frozenset[str]] = field(default_factory=dict)
     nexts: frozenset[str] = frozenset()
@@ -137,7 +138,7 @@ class Chain:
         if kind == "listening":
             self._listens(host, event)
         elif kind == "whole":
-            host.whole, host.lacks = True, frozenset()
+            host.whole = True
             self._join(host)
             self._release()
         elif kind == "successor_lost":
@@ -156,7 +157,7 @@ class Chain:
                 return dict(need)
             self._changed.wait_for(lambda: host.port is not None or self._gone(host), JOINING)
             host.port = host.port or 0
-            host.lacks = frozenset(need) | (host.lacks or frozenset())
+            host.lacks = host.lacks | need.keys()
             if not self._gone(host):
                 self._join(host)
             return {digest: ranges for digest, ranges in need.items() if digest in host.from_sender}
@@ -210,8 +211,7 @@ class Chain:
     def _members(self) -> tuple[Member, ...]:
         hosts = [self._hosts[name] for name in self._order]
         return tuple(
-            Member(host.name, host.gives, host.lacks or frozenset(), self._is_reachable(host))
-            for host in hosts
+            Member(host.name, host.gives, host.lacks, self._is_reachable(host), host.whole) for host in hosts
         )
 
     def _is_reachable(self, host: _Host) -> bool:
@@ -325,8 +325,9 @@ class Chain:
 
     def _followers(self, head: _Host) -> list[str]:
         """Return hosts that could stand first in its place."""
-        others = [name for name in self._order if name not in {head.name, *self._slow, *self._tried}]
-        return [name for name in others if (self._hosts[name].lacks or set()) & head.from_sender]
+        others = [self._hosts[name] for name in self._order if name not in {*self._slow, *self._tried}]
+        others = [host for host in others if host is not head and not host.whole]
+        return [host.name for host in others if host.lacks & head.from_sender]
 
 
 def _are_counts(counts: Any) -> bool:

@@ -1,8 +1,10 @@
 """Which host gets what from whom: a chain for each blob, over the hosts that want it. Pure.
 
-Hosts stand in one order. For a blob, those that hold it already come first, then those that lack it;
-each that lacks it gets it from the one before. So a host passes on only what it wants itself, the
-sender gives each byte once, to the first that lacks it, or not at all when somebody holds it.
+Hosts stand in one order. For a blob, those that held it when they came stand first, then those that
+lacked it; each of these gets it from the one before. So a host passes on only what it wants itself, the
+sender gives each byte once, to the first that lacked it, or not at all when somebody held it. A host
+that has everything by now keeps its place: the others, who have it a moment later, would else be
+linked anew for their last bytes.
 """
 
 from __future__ import annotations
@@ -30,9 +32,11 @@ class Member:
     gives: frozenset[str]
     """Digests of blobs that it holds or will hold."""
     lacks: frozenset[str]
-    """Those of them of which it lacks frames."""
+    """Those of them of which it lacked frames when it came."""
     reachable: bool = True
     """Others can connect to it."""
+    whole: bool = False
+    """It has all frames by now."""
 
 
 Sources = dict[str, dict[str, frozenset[str]]]
@@ -40,7 +44,7 @@ Sources = dict[str, dict[str, frozenset[str]]]
 
 
 def sources_of(order: tuple[Member, ...], broken: Broken) -> Sources:
-    """Return from whom each host gets each blob that it lacks."""
+    """Return from whom each host gets each blob that it lacks; a whole one lacks none any more."""
     found: dict[str, dict[str, set[str]]] = {member.name: {} for member in order}
     for digest in sorted({digest for member in order for digest in member.lacks}):
         for taker, giver in _chain(digest, order, broken).items():
@@ -59,10 +63,10 @@ def _chain(digest: str, order: tuple[Member, ...], broken: Broken) -> dict[str, 
     for member in order:
         if digest not in member.lacks:
             continue
-        giver = _giver(member, row, fans, broken)
-        found[member.name] = giver
-        if giver != SENDER:
-            fans[giver] += 1
+        if not member.whole:
+            giver = found[member.name] = _giver(member, row, fans, broken)
+            if giver != SENDER:
+                fans[giver] += 1
         if digest in member.gives:
             row.append(member)
             fans[member.name] = 0

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
+
+import pytest
 
 from kit.ship.chain.chain import SILENT, Chain
 from kit.ship.framed import FrameRanges
@@ -168,6 +171,19 @@ def test_nobody_is_let_go_before_all_have_everything_or_have_failed() -> None:
     assert "release" not in agents.dos("a")
     agents.chain.leave("c")
     assert agents.dos("a")[-1] == agents.dos("b")[-1] == "release"
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations("abc")))
+def test_nobody_gets_another_giver_because_hosts_have_everything(order: tuple[str, ...]) -> None:
+    agents = Agents("a", "b", "c", "d")
+    for name in "abcd":
+        agents.enter(name, NEED)
+    for name in order:
+        before = {host: agents.nexts(host) for host in "abcd"}
+        agents.chain.hear(name, {"event": "whole"})
+        assert agents.sources(name) == {}
+        assert {host: agents.nexts(host) for host in "abcd"} == before
+        assert agents.sources("d") == {"c": ["x"]}
 
 
 def whole_chain(*names: str) -> Agents:

@@ -21,6 +21,12 @@ def test_a_host_that_holds_a_blob_gives_it_without_the_sender() -> None:
     assert found == {"a": {"b": ALL}, "b": {}, "c": {"a": ALL}}
 
 
+def test_a_host_that_has_everything_by_now_keeps_its_place() -> None:
+    found = sources_of((lacking("a"), lacking("b", whole=True), lacking("c")), frozenset())
+    assert found == {"a": {SENDER: ALL}, "b": {}, "c": {"b": ALL}}
+    assert sources_of((lacking("b", whole=True), lacking("a")), frozenset())["a"] == {"b": ALL}
+
+
 def test_a_host_passes_on_only_what_it_wants_itself() -> None:
     x, y = frozenset("x"), frozenset("y")
     found = sources_of((lacking("a"), lacking("b", y, y), lacking("c", x, x)), frozenset())
