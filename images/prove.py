@@ -41,6 +41,20 @@ def prove_versions(packages: dict[str, str], others: tuple[str, ...] = ()) -> No
         raise ProofError("the image is not what its lock says:\n  " + "\n  ".join(sorted(wrong)))
 
 
+def prove_files() -> None:
+    """Check that every file is there which a package lists as its own."""
+    missing = [
+        str(path)
+        for dist in importlib.metadata.distributions()
+        for path in dist.files or ()
+        # What stands beside the modules (share/, etc/) is listed relative to them, and lies elsewhere.
+        if not os.path.lexists(path.locate()) and not os.path.lexists(Path(sys.prefix, path))
+    ]
+    if missing:
+        shown = "\n  ".join(sorted(missing)[:20])
+        raise ProofError(f"{len(missing)} files of packages are missing:\n  {shown}")
+
+
 def prove_requirements(dropped: tuple[str, ...]) -> None:
     """Check that every package finds what it requires, but for what the stack drops on purpose."""
     from packaging.requirements import InvalidRequirement, Requirement

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pkgutil
 import sys
 
-from prove import ProofError, expected, prove_command, prove_imports, prove_versions
+from prove import ProofError, expected, prove_command, prove_files, prove_imports, prove_versions
 
 import kit
 
@@ -27,6 +27,7 @@ def main() -> None:
     """Raise ProofError unless the image works."""
     facts = expected()
     prove_versions(facts["packages"], ("airgap-kit",))
+    prove_files()
     modules = [module.name for module in pkgutil.walk_packages(kit.__path__, "kit.")]
     prove_imports(*PACKAGES, *modules)
     prove_command("kit", "--help")

@@ -11,6 +11,7 @@ from prove import (
     ProofError,
     driver_stub,
     expected,
+    prove_files,
     prove_imports,
     prove_requirements,
     prove_symbols,
@@ -26,6 +27,7 @@ def main() -> None:
     """Raise ProofError unless the image works."""
     facts = expected()
     prove_versions(facts["packages"])
+    prove_files()
     prove_requirements(tuple(facts["dropped"]))
     prove_symbols(*EXTENSIONS)
     extensions = [path for pattern in EXTENSIONS for path in SITE.glob(pattern)]

@@ -11,6 +11,7 @@ from prove import (
     ProofError,
     driver_stub,
     expected,
+    prove_files,
     prove_imports,
     prove_requirements,
     prove_symbols,
@@ -36,6 +37,7 @@ def main() -> None:
     """Raise ProofError unless the image works."""
     facts = expected()
     prove_versions(facts["packages"], STAND_INS)
+    prove_files()
     prove_requirements(tuple(facts["dropped"]))
     if facts["stack"] == "cpu":
         prove_symbols(*CPU_EXTENSIONS)

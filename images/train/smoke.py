@@ -5,7 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from prove import ProofError, expected, prove_command, prove_imports, prove_requirements, prove_versions
+from prove import (
+    ProofError,
+    expected,
+    prove_command,
+    prove_files,
+    prove_imports,
+    prove_requirements,
+    prove_versions,
+)
 
 LLAMAFACTORY = (
     "llamafactory.cli",
@@ -32,6 +40,7 @@ def main() -> None:
     """Raise ProofError unless the image works."""
     facts = expected()
     prove_versions(facts["packages"])
+    prove_files()
     prove_requirements(tuple(facts["dropped"]))
     prove_imports("torch", *LLAMAFACTORY, *TRAINING)
     prove_command("llamafactory-cli", "version")

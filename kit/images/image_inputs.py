@@ -72,7 +72,9 @@ class Recipe:
         stack = (self.stack.name, self.stack.python, self.stack.platform, self.stack.torch_backend)
         base = self.rule.base
         root = root_digest(base) if isinstance(base, Debootstrap) else ""
-        hasher.update(json.dumps([_FORM, rule, stack, self.packages.digest, root]).encode())
+        hasher.update(
+            json.dumps([_FORM, rule, stack, self.stack.leave_out, self.packages.digest, root]).encode()
+        )
         for part in self.own_parts:
             for place, data in _contents(part):
                 hasher.update(f"\0{place}\0{len(data)}\0".encode())

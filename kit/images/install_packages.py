@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING
 
 from kit.errors import ConfigError
+from kit.images.leave_out import leave_out
 from kit.images.packages import PackageLock, Pin, partition
 from kit.images.uv_command import UvCommand, install_argv, install_env, torch_index
 from kit.project.requirement import distribution_name
@@ -91,7 +92,8 @@ def packages_folder() -> Path:
 def package_set_name(stack: Stack, pins: tuple[Pin, ...]) -> str:
     """Return the name of the folder that these packages are installed in."""
     text = "".join(pin.requirement for pin in pins)
-    key = f"{_FORM}\n{stack.python}\n{stack.platform}\n{text}"
+    left_out = "".join(f"{pattern}\n" for pattern in stack.leave_out)
+    key = f"{_FORM}\n{stack.python}\n{stack.platform}\n{left_out}\n{text}"
     return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
@@ -112,6 +114,7 @@ def _install(
             argv = install_argv(rule, stack, wanted, partial, index)
             installer.run(UvCommand(argv, install_env(os.environ, pip_mirror)))
         free_from_machine(partial, rule.sdists)
+        leave_out(partial, stack.leave_out)
         try:
             partial.rename(final)
         except OSError:

@@ -118,6 +118,8 @@ class Stack:
     torch_backend: str
     """uv's name of PyTorch's own index."""
     images: tuple[ImageRule, ...]
+    leave_out: tuple[str, ...] = ()
+    """Files and folders of packages that no image has; see `kit.images.leave_out`."""
 
     def image(self, name: str) -> ImageRule:
         """Return the rules of an image. Raises ConfigError when the stack has none of that name."""
@@ -160,6 +162,14 @@ def _texts(value: Any, key: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         _refuse(key, "a list of texts is needed")
     return tuple(value)
+
+
+def _relative(patterns: tuple[str, ...], key: str) -> tuple[str, ...]:
+    for pattern in patterns:
+        # The first part names a package: a slip must not empty all of them.
+        if {"", ".", ".."} & set(pattern.split("/")) or not pattern[0].isalpha() or "/" not in pattern:
+            _refuse(key, f"{pattern!r} is not a path below a package")
+    return patterns
 
 
 def _pulled(value: Any, key: str) -> PulledImage:
@@ -215,7 +225,9 @@ def _image(name: str, value: Any, key: str) -> ImageRule:
 
 def parse_stacks(document: Any) -> tuple[Stack, ...]:
     """Return the stacks that a parsed stacks.yaml describes. Raises ConfigError naming the key."""
-    document = _take(document, "stacks.yaml", needs=("python", "platform", "stacks"))
+    document = _take(document, "stacks.yaml", needs=("python", "platform", "leave_out", "stacks"))
+    python, platform = str(document["python"]), document["platform"]
+    leave_out = _relative(_texts(document["leave_out"], "leave_out"), "leave_out")
     stacks = []
     for name, value in _take(document["stacks"], "stacks", needs=(), may=tuple(document["stacks"])).items():
         key = f"stacks.{name}"
@@ -223,9 +235,7 @@ def parse_stacks(document: Any) -> tuple[Stack, ...]:
         images = tuple(
             _image(image, rule, f"{key}.images.{image}") for image, rule in value["images"].items()
         )
-        stacks.append(
-            Stack(name, str(document["python"]), document["platform"], value["torch_backend"], images)
-        )
+        stacks.append(Stack(name, python, platform, value["torch_backend"], images, leave_out))
     return tuple(stacks)
 
 

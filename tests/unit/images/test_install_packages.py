@@ -60,6 +60,15 @@ def test_a_failed_installation_leaves_nothing_behind() -> None:
     assert list((cache_folder() / "packages").iterdir()) == []
 
 
+def test_what_the_stack_leaves_out_is_not_there_and_names_another_folder() -> None:
+    files = {"pkg/__init__.py": b"", "pkg/tests/a.py": b"x"}
+    whole = install_layers(_rule(), CPU, LOCK, FakeInstaller(files=files), None)
+    stack = replace(CPU, leave_out=("pkg/tests",))
+    without = install_layers(_rule(), stack, LOCK, FakeInstaller(files=files), None)
+    assert [layer.size for layer in (*whole, *without)] == [1, 1, 0, 0]
+    assert {layer.folder for layer in whole}.isdisjoint(layer.folder for layer in without)
+
+
 def test_too_large_a_layer_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"layer 'torch' of kit has 6 bytes") as caught:
         install_layers(_rule(), CPU, LOCK, FakeInstaller(files={"a": b"123456"}), None, limit=6)

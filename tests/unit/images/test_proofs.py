@@ -61,6 +61,26 @@ def test_a_package_that_is_not_locked_is_named() -> None:
         prove.prove_versions({})
 
 
+def _package(folder: Path, *recorded: str) -> None:
+    info = folder / "pkg-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: pkg\nVersion: 1\n")
+    (info / "RECORD").write_text("".join(f"{name},,\n" for name in recorded))
+
+
+def test_a_file_that_a_package_lists_and_has_not_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _package(tmp_path, "pkg.py", "pkg/data.json")
+    (tmp_path / "pkg.py").touch()
+    monkeypatch.setattr("sys.path", [str(tmp_path)])
+    with pytest.raises(prove.ProofError, match=r"1 files of packages are missing:\n  pkg/data\.json"):
+        prove.prove_files()
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg/data.json").touch()
+    prove.prove_files()
+
+
 def test_bytecode_loses_its_sources_time_and_still_runs(tmp_path: Path) -> None:
     source = tmp_path / "module.py"
     source.write_text("answer = 42\n", encoding="utf-8")

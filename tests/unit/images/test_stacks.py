@@ -88,6 +88,10 @@ def test_unknown_stack_is_refused() -> None:
             "stacks.cpu.images.train.base.over: packages of include",
         ),
         (("stacks", "cpu", "torch"), "cpu", "stacks.cpu.torch: unknown key"),
+        (("leave_out",), "torch/test", "leave_out: a list of texts"),
+        (("leave_out",), ["../kit/tests"], "leave_out: '../kit/tests' is not a path below a package"),
+        (("leave_out",), ["**/tests"], "leave_out: '**/tests' is not a path below a package"),
+        (("leave_out",), ["torch"], "leave_out: 'torch' is not a path below a package"),
         (("stacks", "cpu", "images", "data", "pull"), {}, "stacks.cpu.images.data.pull.image: missing"),
     ],
 )
