@@ -29,8 +29,8 @@ if TYPE_CHECKING:
             """Return its bytes. Raises TransferError."""
 
 
-CONNECT = 3.0
-"""Seconds for a connection to one of the addresses."""
+CONNECT = 4.0
+"""Seconds for a connection to one of the addresses: TCP asks at 0, 1 and 3 s."""
 HEAD_START = 0.25
 """Seconds that an address is tried alone before the next one is tried, too."""
 CANDIDATES = 8

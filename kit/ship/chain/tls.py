@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 SILENCE = 30.0
 """Seconds without a byte after which the other side counts as gone; each says something every `ALIVE`."""
 ALIVE = 5.0
-HANDSHAKE = 5.0
-"""Seconds that a handshake may take."""
+HANDSHAKE = 15.0
+"""Seconds that the other side may be silent in a handshake. A slow line, full of what the sender gave until
+now, loses packets; TCP sends one that was lost three times for the fourth time after 7 s."""
 _PIECE = 1 << 18
 _SEND = 1 << 16
 """Bytes given to the socket at a time: its timeout is for all of them together."""
