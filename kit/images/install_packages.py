@@ -172,12 +172,14 @@ def _record_hash(data: bytes) -> str:
 
 
 def _portable_record(text: str) -> str:
-    # Hashes of scripts tell where the installing Python was.
+    # Hashes of scripts tell where the installing Python was; bytecode is left to the image.
     gone = ("bin/", *(name for name in _MACHINE_BOUND))
     kept = [
         line
         for line in text.splitlines()
-        if not line.startswith("bin/") and line.split(",")[0].rpartition("/")[2] not in gone
+        if not line.startswith("bin/")
+        and "__pycache__/" not in line
+        and line.split(",")[0].rpartition("/")[2] not in gone
     ]
     return "".join(f"{line}\n" for line in sorted(kept))
 

@@ -108,7 +108,7 @@ def test_traces_of_the_installing_machine_are_removed(tmp_path: Path) -> None:
     record = _write(
         tmp_path,
         "rich-15.dist-info/RECORD",
-        "rich/a.py,sha256=x,1\nbin/tool,sha256=y,2\nrich-15.dist-info/uv_cache.json,sha256=z,3\n",
+        "rich/a.py,sha256=x,1\nrich/__pycache__/a.pyc,sha256=x,1\nbin/tool,sha256=y,2\nrich-15.dist-info/uv_cache.json,sha256=z,3\n",
     )
     free_from_machine(tmp_path)
     assert record.read_text(encoding="utf-8") == "rich/a.py,sha256=x,1\n"
