@@ -10,6 +10,7 @@ from kit.host.exchange import exchange, run_talk, stream_talk
 from kit.host.fabric_channel import Channel
 from kit.host.lane_opener import LaneOpener, Reached
 from kit.host.port import Completed, ignore
+from kit.host.round_trip import round_trip
 from kit.host.ssh_reach import CONNECT_TIMEOUT, reach
 from kit.host.talk_lane import TalkLane
 from kit.host.terminal import join_terminal
@@ -34,6 +35,7 @@ class FabricRemote:
         self._transport = self._open.transport
         self._transport.set_keepalive(KEEPALIVE)
         self._lanes = LaneOpener(way.name, self._reached, self)
+        self._round_trip: float | None = None
 
     @property
     def name(self) -> str:
@@ -67,6 +69,12 @@ class FabricRemote:
         """Run a command and hand its raw output to `sink`."""
         status, errors = exchange(self._talk(argv), (stdin,) if stdin else (), sink)
         return Completed(status, b"", errors)
+
+    def round_trip(self) -> float:
+        """Return the seconds there and back when it was first asked for: later, data would be in the way."""
+        if self._round_trip is None:
+            self._round_trip = round_trip(self._transport)
+        return self._round_trip
 
     def open_lane(self, argv: Argv, *, aes: bool = False, note: Callable[[str], None] = ignore) -> Lane:
         """Start a command over a connection of its own."""

@@ -93,6 +93,9 @@ class Host(Protocol):
     def receive(self, argv: Argv, sink: Callable[[bytes], None], *, stdin: bytes = b"") -> Completed:
         """Run a command and hand its raw output to `sink` as it comes."""
 
+    def round_trip(self) -> float:
+        """Return the seconds of a question and its answer, as they are while nothing else is sent."""
+
     def open_lane(self, argv: Argv, *, aes: bool = False, note: Callable[[str], None] = ignore) -> Lane:
         """Start a command over a connection of its own, beside whatever else runs.
 

@@ -148,6 +148,11 @@ class HeadStart:
                 self._clean = False
             (self._blobs if record.name else self._archive).give_back((record,))
 
+    def is_due(self, record: Record) -> bool:
+        """Tell that every record must arrive."""
+        del record
+        return True
+
     def give(self, lane: Lane, record: Record, sent: Callable[[int], None]) -> None:
         """Write a record's bytes into a lane."""
         (self._feed if record.name else self._archive).give(lane, record, sent)

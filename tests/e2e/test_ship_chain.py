@@ -7,6 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ HOSTS = ("one", "two", "three", "four")
 RATE = "100mbit"
 SIZE = 60_000_000
 LAB = "chaintest"
+LATE_DOCKER = """#!/bin/sh
+[ "$1" = run ] && sleep 3
+exec /usr/bin/docker "$@"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +204,10 @@ def test_a_host_that_dies_on_the_way_is_passed_by(stage: Stage, how: str) -> Non
 def test_a_slow_host_holds_nobody_up(stage: Stage) -> None:
     bundle = packed(stage, 16)
     stage.lab.slow("two", rate="10mbit")
-    ran = run(stage, bundle, *HOSTS)
+    assert_the_slow_one_was_passed_by(stage, bundle, run(stage, bundle, *HOSTS))
+
+
+def assert_the_slow_one_was_passed_by(stage: Stage, bundle: Path, ran: Ran) -> None:
     assert ran.status == 0
     assert_arrived(stage, bundle, *HOSTS)
     assert "two is slow" in ran.notes
@@ -207,6 +215,27 @@ def test_a_slow_host_holds_nobody_up(stage: Stage) -> None:
     print(seconds)
     assert max(seconds[host] for host in HOSTS if host != "two") < seconds["two"] / 2
     assert ran.out <= 1.3 * SIZE
+
+
+def test_a_slow_host_that_comes_first_holds_nobody_up_either(stage: Stage) -> None:
+    bundle = packed(stage, 18)
+    stage.lab.slow("two", rate="10mbit")
+    with late(stage, *(host for host in HOSTS if host != "two")):
+        ran = run(stage, bundle, *HOSTS)
+    assert_the_slow_one_was_passed_by(stage, bundle, ran)
+
+
+@contextmanager
+def late(stage: Stage, *hosts: str) -> Iterator[None]:
+    """Give hosts a `docker` that takes its time to start containers, so that their agents come last."""
+    path = "/usr/local/bin/docker"
+    for host in hosts:
+        stage.sh(host, f"cat >{path} <<'END'\n{LATE_DOCKER}END\nchmod 755 {path}", "root")
+    try:
+        yield
+    finally:
+        for host in hosts:
+            stage.sh(host, f"rm {path}", "root")
 
 
 def test_hosts_that_cannot_reach_each_other_are_fed_by_the_source(stage: Stage) -> None:

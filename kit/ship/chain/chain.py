@@ -31,10 +31,11 @@ SILENT = 45.0
 _TICK = 1.0
 _STRIKES = 2
 """Hosts that could not connect to one, after which no other one tries."""
-_TRIALS = 2
-"""Times that another host is put first, to see whether the first one is what is slow."""
-_TRIAL_WORTH = 30.0
-"""Seconds that must be left at the present rate for that."""
+_TRIAL_WINDOW = 3.0
+"""Seconds over which the first host's rate is measured then: less, since it costs little to be wrong."""
+_TRIAL_WORTH = (20.0, 60.0)
+"""Seconds that must be left at the present rate for another host to be put first, to see whether the first
+one is what is slow; and for a third one. What is under way to the one before is sent once more."""
 _MB = 1e6
 
 
@@ -314,11 +315,11 @@ class Chain:
         """Put another host first for once, where the first may be what is slow: nobody else could tell."""
         heads = [self._hosts[name] for name in self._order if self._hosts[name].from_sender]
         heads = [host for host in heads if not host.whole]
-        if len(heads) != 1 or len(self._tried) >= _TRIALS or heads[0].name in self._tried:
+        if len(heads) != 1 or len(self._tried) >= len(_TRIAL_WORTH) or heads[0].name in self._tried:
             return
         head = heads[0]
-        rate = self._paces.rate(SENDER, head.name)
-        if rate is None or head.left < rate * _TRIAL_WORTH or not self._followers(head):
+        rate = self._paces.rate(SENDER, head.name, _TRIAL_WINDOW)
+        if rate is None or head.left < rate * _TRIAL_WORTH[len(self._tried)] or not self._followers(head):
             return
         self._tried.append(head.name)
         self._put_last(head.name)

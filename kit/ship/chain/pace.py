@@ -54,7 +54,7 @@ class Paces:
         """Take note that `total` bytes came to a host so far."""
         samples = self._arrivals[name]
         _add(samples, _Sample(at, total, 0))
-        rate = _rate(samples)
+        rate = _rate(samples, WINDOW)
         if rate is not None:
             self.best_arrival[name] = max(rate, self.best_arrival.get(name, 0.0))
 
@@ -62,12 +62,12 @@ class Paces:
         """Begin anew with a link, whose two hosts were not linked in between."""
         self._samples.pop((giver, taker), None)
 
-    def rate(self, giver: str, taker: str) -> float | None:
+    def rate(self, giver: str, taker: str, window: float = WINDOW) -> float | None:
         """Return the bytes a second that a taker takes; None while that cannot be told."""
         samples = self._samples.get((giver, taker))
         if not samples or any(sample.behind < LEAST_BEHIND for sample in samples):
             return None
-        return _rate(samples)
+        return _rate(samples, window)
 
     def could_give(self, giver: str, taker: str) -> float:
         """Return the bytes a second that a giver is known to be able to give to a host other than `taker`."""
@@ -89,7 +89,8 @@ def _add(samples: deque[_Sample], sample: _Sample) -> None:
         samples.popleft()
 
 
-def _rate(samples: deque[_Sample]) -> float | None:
-    first, last = samples[0], samples[-1]
-    span = last.at - first.at
-    return (last.total - first.total) / span if span >= WINDOW else None
+def _rate(samples: deque[_Sample], window: float) -> float | None:
+    """Return the rate over the last `window` seconds, up to the next sample before them."""
+    last = samples[-1]
+    first = next((sample for sample in reversed(samples) if last.at - sample.at >= window), None)
+    return None if first is None else (last.total - first.total) / (last.at - first.at)

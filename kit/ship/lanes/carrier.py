@@ -46,6 +46,8 @@ class Carrier:
         """Bytes a second that the last record left at."""
         self.retired = False
         """It ends because there are too many lanes, not because there is nothing left."""
+        self.forsaken = False
+        """It was ended because what it carried need not arrive any more."""
         self._failure: KitError | None = None
 
     def carry(self, take: Callable[[Carrier], Record | None]) -> None:
@@ -74,6 +76,12 @@ class Carrier:
         if self.under_way:
             why = done.stderr.decode("utf-8", "replace").strip()[-400:] or f"status {done.status}"
             raise UnreachableError("a lane was closed", where=self._host, why=why, fix=_AGAIN)
+
+    def forsake(self) -> None:
+        """End the lane, though it carries something."""
+        if not self.forsaken:
+            self.forsaken = True
+            threading.Thread(target=self._lane.abort, daemon=True).start()  # May wait for a process.
 
     def _write(self, record: Record) -> None:
         started = time.monotonic()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from kit.ship.lanes.count import LONG, MEASURE, SETTLE, LaneRate, fell, lanes_on_long_line, lanes_wanted
+from kit.ship.lanes.count import MEASURE, SETTLE, LaneRate, fell, first_lanes, lanes_wanted
 
 
 class Growth:
     """Measures what lanes carry, and decides when to have more or fewer of them."""
 
-    def __init__(self, cores: int, left: int) -> None:
-        """`cores` are those of the weaker side, `left` the bytes to send."""
+    def __init__(self, cores: int, left: int, round_trip: float) -> None:
+        """`cores` are those of the weaker side, `left` the bytes to send, `round_trip` in seconds."""
         self._cores = cores
+        self._round_trip = round_trip
         self._rates: tuple[LaneRate, ...] = ()
         self._full = False
         self._since: float | None = None
         self._from: tuple[float, int] | None = None
-        self.target = lanes_wanted((), cores, left)
+        self.target = first_lanes(left, round_trip)
         """Lanes to have."""
 
     def look(self, now: float, lanes: int, sent: int, left: int) -> None:
@@ -33,11 +34,6 @@ class Growth:
             self._decide(LaneRate(lanes, rate), left)
             self._from = now, sent
 
-    def opened(self, seconds: float, left: int) -> None:
-        """Take notice of how long a login took."""
-        if seconds >= LONG and not self._full:
-            self.target = max(self.target, lanes_on_long_line(left))
-
     def stop(self, lanes: int) -> None:
         """Stay at so many lanes: the host takes no more."""
         self.target = max(lanes, 1)
@@ -51,7 +47,7 @@ class Growth:
             # A line shows its losses late: what was held against it then was its best time.
             self._rates = ()
         self._rates = (*self._rates, found)
-        self.target = lanes_wanted(self._rates, self._cores, left)
+        self.target = lanes_wanted(self._rates, self._cores, left, self._round_trip)
         if self.target < found.lanes:
             # Gone back to what was good enough.
             self._rates = self._rates[:-1]

@@ -37,12 +37,14 @@ class Destination:
     """Processors of the weaker side."""
     aes: bool
     """The host's processor has AES instructions."""
+    round_trip: float
+    """Seconds there and back."""
 
 
 def destination(host: Host, root: str, facts: HostFacts) -> Destination:
     """Return where lanes to a host lead."""
     here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Destination(host, root, min(here, facts.cores), facts.aes)
+    return Destination(host, root, min(here, facts.cores), facts.aes, host.round_trip())
 
 
 class Queue(Protocol):
@@ -57,6 +59,9 @@ class Queue(Protocol):
 
     def give_back(self, records: Iterable[Record]) -> None:
         """Take records back that did not arrive."""
+
+    def is_due(self, record: Record) -> bool:
+        """Tell whether a record that was taken must still arrive."""
 
 
 class Lanes:
@@ -96,12 +101,12 @@ class _Crew:
         self._outer = heard
         self._heard = replace(heard, sent=self._count, wrote=self._arrived)
         self._queue = queue
-        self._growth = Growth(to.cores, queue.left)
+        self._growth = Growth(to.cores, queue.left, to.round_trip)
         self._changed = threading.Condition()
         self._opening = 0
-        self._opened = 0
         self._retiring = 0
         self._lanes: set[Lane] = set()
+        self._carriers: set[Carrier] = set()
         self._under_way = 0
         self._sent = 0
         self._lost = 0
@@ -112,6 +117,7 @@ class _Crew:
         """Have lanes until there is nothing left to carry."""
         with self._changed:
             while not self._over and (self._under_way or (self._queue.left and self._may_go_on())):
+                self._end_forsaken()
                 self._growth.look(time.monotonic(), len(self._lanes), self._sent, self._queue.left)
                 self._start_missing()
                 self._changed.wait(_TICK)
@@ -128,6 +134,13 @@ class _Crew:
             self._changed.notify_all()
         for lane in lanes:
             lane.abort()
+
+    def _end_forsaken(self) -> None:
+        """End lanes with nothing under way but what somebody else gives the host by now."""
+        for carrier in self._carriers:
+            records = tuple(carrier.under_way)
+            if records and not any(map(self._queue.is_due, records)):
+                carrier.forsake()
 
     def _may_go_on(self) -> bool:
         return bool(self._lanes) or self._lost < LOSSES
@@ -148,7 +161,7 @@ class _Crew:
             self.abort(TransferError("sending failed", where=self._to.host.name, why=repr(failure)))
 
     def _open(self) -> Lane | None:
-        to, lane, started = self._to, None, time.monotonic()
+        to, lane = self._to, None
         try:
             lane = to.host.open_lane(lane_argv(to.root), aes=to.aes, note=self._outer.note)
         except UnreachableError as error:
@@ -159,10 +172,6 @@ class _Crew:
             self._opening -= 1
             if lane is not None and not self._over:
                 self._lanes.add(lane)
-                if not self._opened:
-                    # A later one may have waited for others.
-                    self._growth.opened(time.monotonic() - started, self._queue.left)
-                self._opened += 1
                 return lane
             self._changed.notify_all()
         if lane is not None:
@@ -180,11 +189,13 @@ class _Crew:
 
     def _carry(self, lane: Lane) -> None:
         carrier = Carrier(self._to.host.name, lane, self._feed, self._heard)
+        with self._changed:
+            self._carriers.add(carrier)
         try:
             carrier.carry(self._take)
         except UnreachableError as error:
             with self._changed:
-                self._lost += 1
+                self._lost += not carrier.forsaken
                 self._failure = error
         except KitError as error:
             self.abort(error)
@@ -193,6 +204,7 @@ class _Crew:
                 self._queue.give_back(carrier.under_way)
                 self._under_way -= len(carrier.under_way)
                 self._lanes.discard(lane)
+                self._carriers.discard(carrier)
                 self._retiring = max(self._retiring - 1, 0) if carrier.retired else self._retiring
                 self._changed.notify_all()
 

@@ -39,8 +39,10 @@ class RecordQueue:
 
     @property
     def left(self) -> int:
-        """Bytes that no lane has taken."""
-        return self._left
+        """Bytes that no lane has taken, and that must be sent."""
+        with self._lock:
+            self._drop()
+            return self._left
 
     def take(self, most: int) -> Record | None:
         """Return a record of at most `most` bytes, or of one frame; None when there is nothing left."""
@@ -57,6 +59,10 @@ class RecordQueue:
             for record in records:
                 self._back.append(record)
                 self._left += record.length
+
+    def is_due(self, record: Record) -> bool:
+        """Tell whether a record must still arrive."""
+        return self._is_due(record.digest)
 
     def _drop(self) -> None:
         """Forget what need not be sent any more, as far as its turn has come."""

@@ -21,6 +21,9 @@ class DeafHost:
     def receive(self, argv: Argv, sink: Callable[[bytes], None], *, stdin: bytes = b"") -> Completed:
         raise AssertionError((argv, sink, stdin))
 
+    def round_trip(self) -> float:
+        raise AssertionError
+
     def open_lane(self, argv: Argv, *, aes: bool = False, note: Callable[[str], None] = ignore) -> Lane:
         raise AssertionError((argv, aes, note))
 

@@ -223,6 +223,15 @@ def test_a_slow_first_host_is_found_by_trying_another() -> None:
     assert not agents.chain.is_from_sender("a", "x")
 
 
+@pytest.mark.parametrize(("seconds_left", "head"), [(19, "a"), (40, "b"), (90, "c")])
+def test_others_are_tried_while_enough_is_left_for_it_to_pay(seconds_left: int, head: str) -> None:
+    agents = whole_chain("a", "b", "c", "d")
+    for name in "abc":
+        agents.chain.owes(name, seconds_left * RATE)
+    agents.pass_seconds(12, dict.fromkeys("abcd", RATE))
+    assert [name for name in "abcd" if agents.chain.is_from_sender(name, "x")] == [head]
+
+
 def test_when_all_are_as_slow_as_the_first_nobody_is_blamed() -> None:
     agents = whole_chain("a", "b", "c")
     agents.pass_seconds(60, dict.fromkeys("abc", RATE // 10))

@@ -64,6 +64,13 @@ def test_only_the_last_seconds_count() -> None:
     assert paces.rate("a", "b") == 0
 
 
+def test_what_filled_buffers_at_first_does_not_count_for_long() -> None:
+    paces = Paces()
+    for second in range(6):
+        paces.note(SENDER, "a", float(second), 1000 + 10 * second if second else 0, MANY)
+    assert paces.rate(SENDER, "a", window=3.0) == 10
+
+
 def test_a_new_connection_counts_anew() -> None:
     paces = Paces()
     run(paces, "a", "b", 100)

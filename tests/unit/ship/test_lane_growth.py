@@ -4,6 +4,7 @@ from kit.ship.lanes.count import LONG, MIB, MOST
 from kit.ship.lanes.growth import Growth
 
 MUCH = 10_000 * MIB
+FAR = 0.03
 
 
 class Line:
@@ -27,24 +28,24 @@ class Line:
 
 
 def test_lanes_are_added_one_step_after_another_while_that_pays() -> None:
-    line = Line(Growth(16, MUCH))
+    line = Line(Growth(16, MUCH, FAR))
     assert line.go(2.25, {2: 1}) == [2]
     assert line.go(10, {2: 1, 4: 2, 8: 4}) == [2, 4, 8]
 
 
 def test_what_did_not_pay_is_taken_back_and_stays_so() -> None:
-    assert Line(Growth(16, MUCH)).go(60, {2: 10, 4: 10}) == [2, 4, 2]
+    assert Line(Growth(16, MUCH, FAR)).go(60, {2: 10, 4: 10}) == [2, 4, 2]
 
 
 def test_nothing_is_judged_while_lanes_are_missing() -> None:
-    growth = Growth(16, MUCH)
+    growth = Growth(16, MUCH, FAR)
     for tick in range(100):
         growth.look(tick / 4, 1, tick * MIB, MUCH)
     assert growth.target == 2
 
 
 def test_the_first_second_of_new_lanes_does_not_count() -> None:
-    growth = Growth(1, MUCH)
+    growth = Growth(1, MUCH, FAR)
     growth.look(0.0, 2, 0, MUCH)
     growth.look(1.0, 2, 1000 * MIB, MUCH)
     growth.look(2.5, 2, 1001 * MIB, MUCH)
@@ -52,30 +53,18 @@ def test_the_first_second_of_new_lanes_does_not_count() -> None:
 
 
 def test_a_line_that_falls_behind_what_it_showed_is_judged_anew() -> None:
-    line = Line(Growth(16, MUCH))
+    line = Line(Growth(16, MUCH, FAR))
     assert line.go(20, {2: 10, 4: 10}) == [2, 4, 2]
     assert line.go(30, {2: 1, 4: 2, 8: 4}) == [2, 4, 2, 4, 8]
 
 
-def test_a_long_line_gets_all_its_lanes_at_once() -> None:
-    growth = Growth(2, MUCH)
-    growth.opened(LONG / 2, MUCH)
-    assert growth.target == 2
-    growth.opened(LONG, MUCH)
-    assert growth.target == MOST
-
-
-def test_for_little_a_long_line_gets_few() -> None:
-    growth = Growth(2, 6 * MIB)
-    growth.opened(LONG, 6 * MIB)
-    assert growth.target == 1
-    growth.opened(LONG, 24 * MIB)
-    assert growth.target == 3
-
-
 def test_a_host_that_takes_no_more_is_asked_for_no_more() -> None:
-    growth = Growth(16, MUCH)
+    growth = Growth(16, MUCH, FAR)
     growth.stop(3)
-    growth.opened(LONG, MUCH)
     line = Line(growth)
     assert line.go(60, {3: 1}) == [3]
+
+
+def test_all_lanes_of_a_long_line_stay() -> None:
+    growth = Growth(2, MUCH, LONG)
+    assert Line(growth).go(60, {MOST: 5}) == [MOST]

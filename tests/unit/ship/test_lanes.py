@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ class Sender:
         self.sent: deque[int] = deque()
         self.notes: deque[str] = deque()
         heard = Heard(self.sent.append, self.wrote.append, self.notes.append)
-        self.lanes = Lanes(Destination(host, str(host.root), 2, aes=True), BundleFeed(source), heard)
+        to = Destination(host, str(host.root), 2, aes=True, round_trip=0.0)
+        self.lanes = Lanes(to, BundleFeed(source), heard)
 
 
 def test_every_record_lies_there_and_is_told_of_once(tmp_path: Path, source: BundleSource) -> None:
@@ -181,6 +183,52 @@ def test_sending_that_is_stopped_ends_though_a_lane_is_still_being_opened(
         sender.lanes.send(everything(source))
     stopping.join()
     late.set()
+    assert not sender.wrote
+
+
+class Standing(FakeLane):
+    """Takes nothing in until it is ended."""
+
+    def __init__(self, host: FakeHost) -> None:
+        super().__init__(host)
+        self.begun, self.ended = threading.Event(), threading.Event()
+
+    def write(self, data: bytes) -> None:
+        del data
+        self.begun.set()
+        assert self.ended.wait(20)
+        raise UnreachableError("the connection was lost", where="gpu1")
+
+    def abort(self) -> None:
+        self.ended.set()
+        super().abort()
+
+
+def test_what_somebody_else_gives_the_host_by_now_is_not_sent_to_its_end(
+    tmp_path: Path, source: BundleSource
+) -> None:
+    lanes: list[Standing] = []
+
+    class Slow(Choosy):
+        def open_lane(self, argv: tuple[str, ...], **more: Any) -> FakeLane:
+            del argv, more
+            lanes.append(Standing(self))
+            return lanes[-1]
+
+    found = blobs(source)
+    due = set(found)
+    sender = Sender(Slow(tmp_path / "host", source.manifest), source)
+    sending = threading.Thread(
+        target=lambda: sender.lanes.send(RecordQueue(whole(found), found, due.__contains__))
+    )
+    sending.start()
+    while not lanes:
+        time.sleep(0.01)
+    assert lanes[0].begun.wait(20)
+    due.clear()
+    sending.join(20)
+    assert not sending.is_alive()
+    assert all(lane.ended.is_set() for lane in lanes)
     assert not sender.wrote
 
 

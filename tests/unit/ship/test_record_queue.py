@@ -59,7 +59,10 @@ def test_what_another_host_took_over_meanwhile_is_forgotten() -> None:
     queue = RecordQueue({A: ((0, 2), (3, 5)), B: ((0, 1),)}, BLOBS, due.__contains__)
     first = queue.take(4)
     assert first is not None
+    assert queue.is_due(first)
     queue.give_back([first])
     due.remove(A)
+    assert not queue.is_due(first)
+    assert queue.left == 30
     assert taken(queue, 100) == [(B, 0, 1)]
     assert queue.left == 0
