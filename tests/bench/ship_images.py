@@ -20,6 +20,7 @@ from tests.bench.ship_scene import (
     ROUNDS,
     USER,
     Scene,
+    await_settled,
     best_of,
     definition_of,
     said,
@@ -108,6 +109,7 @@ def first_rows(bench: ImageBench) -> list[Row]:
     scene = bench.scene
     scene.bash(f"docker save {bench.image} > /dev/null")  # every way finds the image in memory
     bench.save_packed()
+    await_settled()
 
     def kit() -> float:
         shutil.rmtree(bench.bundle)

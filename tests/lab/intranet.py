@@ -139,6 +139,7 @@ def down_hosts(folders: Folders, names: tuple[str, ...], *, purge: bool = False)
             if purge:
                 shutil.rmtree(folders.host(name), ignore_errors=True)
         if purge:
+            folders.purged.touch()
             kept = tuple(host for host in intranet.hosts if host.name not in names)
             write_intranet(folders, Intranet(intranet.prefix, kept))
 

@@ -91,6 +91,11 @@ class Folders:
     def sink(self) -> Path:
         return self.state / "sink"
 
+    @property
+    def purged(self) -> Path:
+        """A file as old as the last time that hosts were deleted."""
+        return self.state / "purged"
+
     def host(self, name: str) -> Path:
         return self.state / "hosts" / name
 
