@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kit.images.leave_out import leave_out
+from kit.images.stacks import find_stack
 
 FILES = (
     "pkg/a.py",
@@ -73,3 +74,12 @@ def test_a_hard_link_into_uvs_cache_is_not_written_through(tmp_path: Path) -> No
     before = (tmp_path / "cached").read_text()
     leave_out(tmp_path / "layer", ("pkg/tests",))
     assert (tmp_path / "cached").read_text() == before != record.read_text()
+
+
+def test_what_numpy_reads_of_its_own_tests_stays(tmp_path: Path) -> None:
+    read, unread = "numpy/_core/tests/_natype.py", "numpy/_core/tests/test_dtype.py"
+    for name in (read, unread):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert leave_out(tmp_path, find_stack("cu126").leave_out) == (unread,)
+    assert (tmp_path / read).exists()
