@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kit.ship.lanes.count import MEASURE, SETTLE, LaneRate, fell, first_lanes, lanes_wanted
+from kit.ship.lanes.count import MEASURE, SETTLE, LaneRate, fell, first_lanes, is_narrow, lanes_wanted
 
 
 class Growth:
@@ -48,6 +48,6 @@ class Growth:
             self._rates = ()
         self._rates = (*self._rates, found)
         self.target = lanes_wanted(self._rates, self._cores, left, self._round_trip)
-        if self.target < found.lanes:
-            # Gone back to what was good enough.
+        if self.target < found.lanes or (len(self._rates) == 1 and is_narrow(found, self._round_trip)):
+            # Gone back to what was good enough; or it may only have stood still, and is judged anew.
             self._rates = self._rates[:-1]

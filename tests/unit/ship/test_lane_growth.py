@@ -65,6 +65,12 @@ def test_a_host_that_takes_no_more_is_asked_for_no_more() -> None:
     assert line.go(60, {3: 1}) == [3]
 
 
+def test_a_line_that_stood_still_at_first_gets_its_lanes_later() -> None:
+    line = Line(Growth(16, MUCH, FAR))
+    assert line.go(10, {2: 0}) == [2]
+    assert line.go(20, {2: 1, 4: 2, 8: 4}) == [2, 4, 8]
+
+
 def test_all_lanes_of_a_long_line_stay() -> None:
     growth = Growth(2, MUCH, LONG)
     assert Line(growth).go(60, {MOST: 5}) == [MOST]
